@@ -1,0 +1,1 @@
+BPF_OBJECTS += cw_tc cw_xdp

@@ -1,0 +1,4 @@
+ROOMS += base
+base_DIR := userspace/base
+base_PKGS := libcjson yaml-0.1
+base_TEST_ROOMS := base
