@@ -106,6 +106,7 @@ enum cw_reason {
 	CW_R_SERVICE_TRAFFIC, /* builtin allow: ARP, ND, DAD, MLD, DHCP */
 	CW_R_RELATED,	   /* builtin allow: ICMP error of an allowed flow */
 	CW_R_ESTABLISHED_CUT, /* was established, blocked after a change */
+	CW_R_NO_POLICY,	   /* the policy tables have a hole: refused in enforce, reported always */
 	CW_R_COUNT
 };
 
@@ -204,6 +205,7 @@ _Static_assert(sizeof(struct cw_addr) == 16, "map value layout is ABI");
 #define CW_EP_NO_MAC 0x02u   /* no MAC guard (device without Ethernet addresses of its own) */
 #define CW_EP_ROUTER 0x04u   /* trusted to send from and receive for foreign addresses */
 #define CW_EP_TUNNEL 0x08u   /* trusted to send encapsulated traffic */
+#define CW_EP_POD_SIDE 0x20u /* attached on the pod's own end: from the pod is the egress hook */
 #define CW_EP_CLOSED 0x10u   /* not resolved yet and configured closed: DNS and probes only */
 
 /* cw_ep[endpoint]; written by the agent, read for each packet. */
@@ -228,7 +230,6 @@ _Static_assert(sizeof(struct cw_ep) == 32, "map value layout is ABI");
 #define CW_CB_EP(cb) ((cb) >> 1)
 #define CW_CB_FROM_POD(cb) ((cb) & 1u)
 enum cw_entry_slot { CW_ENTRY_TC, CW_ENTRY_SLOTS };
-enum cw_call_slot { CW_CALL_SLOW, CW_CALL_REJECT, CW_CALL_SLOTS = 4 };
 
 /* ---- flows ---------------------------------------------------------------------------- */
 
@@ -268,6 +269,15 @@ enum cw_flow_state {
 #define CW_FLOW_F_KEEP 0x40u	 /* change made with `keep`: generation is not compared */
 #define CW_FLOW_F_ACCT_INGRESS 0x80u /* bytes are counted on the ingress side (else egress) */
 
+/*
+ * Where a flow's packets and bytes are counted: low 12 bits of the epoch it was registered
+ * under, and a slot of cw_acct. A flow whose epoch is over registers again at its next packet.
+ * Slot 0 is the sink: exact in sum, of no access of its own.
+ */
+#define CW_ACCT(epoch, slot) (((epoch) & 0xfffu) << 20 | ((slot) & 0xfffffu))
+#define CW_ACCT_EPOCH(a) ((a) >> 20)
+#define CW_ACCT_SLOT(a) ((a) & 0xfffffu)
+
 /* One side's standing verdict. */
 struct cw_flow_side {
 	__u32 ep;	/* endpoint that was judged; 0 = not judged here */
@@ -281,7 +291,7 @@ struct cw_flow {
 	struct cw_flow_side side[2]; /* by enum cw_side */
 	__u32 seen;	/* jiffies (low 32 bits) of the last packet */
 	__u32 born;	/* jiffies of the first packet */
-	__u32 acct;	/* epoch << 31 | slot in cw_acct; slot 0 is the sink */
+	__u32 acct;	/* CW_ACCT(epoch, slot) */
 	__u8 flags;	/* CW_FLOW_F_* */
 	__u8 state;	/* enum cw_flow_state */
 	__u8 rst;	/* 1: the next packet of a blocked TCP flow is answered with RST */
@@ -317,7 +327,7 @@ _Static_assert(sizeof(struct cw_listen_key) == 8, "map key layout is ABI");
 
 /*
  * One entry per distinct access, cumulative, never deleted while it may still be added to.
- * Two tables are used in turn: cw_ctl.epoch says which one takes new entries. `addr` is zero
+ * Two tables are used in turn: cw_access0 while cw_ctl.epoch is even, cw_access1 while odd. `addr` is zero
  * unless one end has no identity: the destination when it is in the world or unknown, the
  * source when it is unknown. Sources in the world are counted by identity alone.
  */
@@ -348,7 +358,7 @@ struct cw_access {
 };
 _Static_assert(sizeof(struct cw_access) == 152, "map value layout is ABI");
 
-/* cw_acct[epoch * slots + slot], per CPU. */
+/* cw_acct[(epoch & 1) * acct_slots + slot], per CPU. */
 struct cw_traffic {
 	__u64 packets; /* segments: a GSO packet counts gso_segs */
 	__u64 bytes;   /* as the stack sees them, Ethernet header included */
@@ -371,7 +381,7 @@ _Static_assert(sizeof(struct cw_pair) == 120, "map value layout is ABI");
 
 /* cw_wl[workload]: last step of the spill ladder, and use of the shares. Cumulative. */
 struct cw_wl {
-	__u32 accesses[2]; /* entries of each epoch's table charged to this workload */
+	__u32 accesses[2]; /* entries of each table (epoch & 1) charged to this workload */
 	__u32 pairs[2];
 	__u64 pair_flows;  /* flows counted in the pair table instead of the access table */
 	__u64 folded_flows; /* flows counted only here */
@@ -403,8 +413,8 @@ struct cw_reason_stat {
 /* cw_ctl[0]: memory-mapped; run-time switches the data path reads. */
 struct cw_ctl {
 	__u32 abi;	   /* CW_ABI_VERSION */
-	__u32 epoch;	   /* 0 or 1: which access table takes entries */
-	__u32 next_slot[2]; /* next free cw_acct slot of each epoch; slot 0 is the sink */
+	__u32 epoch;	   /* counts table switches; even and odd name the table in use */
+	__u32 next_slot[2]; /* last cw_acct slot given out, by epoch & 1; slot 0 is the sink */
 	__u32 acct_slots;  /* slots per epoch */
 	__u32 share_accesses; /* entries one workload may have in one epoch's access table */
 	__u32 share_pairs;
@@ -417,9 +427,10 @@ struct cw_ctl {
 	__u64 access_lost; /* neither access, pair nor workload counter could take it; must stay 0 */
 	__u64 flow_full;   /* flow inserts refused */
 	__u64 slot_sink;   /* accesses without a traffic slot of their own */
+	__u64 instance;	   /* random, of this set of maps: with the epoch it names a counter for good */
 	__u64 delay;	   /* test builds only: spins between the evaluator's reads */
 };
-_Static_assert(sizeof(struct cw_ctl) == 96, "map value layout is ABI");
+_Static_assert(sizeof(struct cw_ctl) == 104, "map value layout is ABI");
 
 /* ---- events --------------------------------------------------------------------------- */
 
@@ -452,8 +463,9 @@ _Static_assert(sizeof(struct cw_event) == 80, "event layout is ABI");
 /* ---- XDP shield ------------------------------------------------------------------------ */
 
 #define CW_SHIELD_CUT 0x01u  /* quarantined: only ARP, ND and allowed addresses pass */
-#define CW_SHIELD_NETS 0x02u /* addresses in cw_shield4/6 are dropped */
-struct cw_shield {	     /* cw_shield[ifindex] */
+#define CW_SHIELD_NETS 0x02u /* sources in cw_shield4/6 are dropped */
+#define CW_SHIELD_TO_POD 0x04u /* cw_xdp_main sits on the pod's own end: packets go to the pod */
+struct cw_shield {	     /* cw_shield[ifindex]; also tells cw_xdp_main its endpoint */
 	__u32 flags;
 	__u32 ep;
 };

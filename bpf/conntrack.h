@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * conntrack.h - flow keys, states, timeouts and the direction of flows picked up in mid-stream.
+ */
+#pragma once
+
+#include "work.h"
+
+/* Idle seconds by state. An expired entry is no drop: the next packet is judged as new. */
+#define CW_T_TCP_SYN 60
+#define CW_T_TCP_OPEN 3600
+#define CW_T_TCP_FIN 120
+#define CW_T_CLOSED 10
+#define CW_T_UDP_NEW 60
+#define CW_T_UDP_OPEN 180
+#define CW_T_ICMP 30
+#define CW_T_OTHER 600
+#define CW_T_SHORTEST CW_T_CLOSED
+
+/* Which end of the canonical key the source is: 1 when it is a. */
+CW_INLINE __u8 cw_key4(struct cw_flow4_key *k, __be32 s, __be32 d, __u16 sp, __u16 dp, __u8 proto,
+		       __u16 zone)
+{
+	__u8 a_is_src = s < d || (s == d && sp <= dp);
+
+	k->a = a_is_src ? s : d;
+	k->b = a_is_src ? d : s;
+	k->pa = cw_htons(a_is_src ? sp : dp);
+	k->pb = cw_htons(a_is_src ? dp : sp);
+	k->zone = zone;
+	k->proto = proto;
+	k->pad = 0;
+	return a_is_src;
+}
+
+CW_INLINE int cw_addr_less(const __u32 a[4], const __u32 b[4])
+{
+	for (int i = 0; i < 4; i++)
+		if (a[i] != b[i])
+			return a[i] < b[i];
+	return 0;
+}
+
+CW_INLINE __u8 cw_key6(struct cw_flow6_key *k, const __u32 s[4], const __u32 d[4], __u16 sp,
+		       __u16 dp, __u8 proto, __u16 zone)
+{
+	__u8 a_is_src = cw_addr_less(s, d) || (cw_addr_eq(s, d) && sp <= dp);
+
+	__builtin_memcpy(k->a, a_is_src ? s : d, 16);
+	__builtin_memcpy(k->b, a_is_src ? d : s, 16);
+	k->pa = cw_htons(a_is_src ? sp : dp);
+	k->pb = cw_htons(a_is_src ? dp : sp);
+	k->zone = zone;
+	k->proto = proto;
+	k->pad = 0;
+	return a_is_src;
+}
+
+CW_INLINE __u8 cw_key_make(struct cw_work *w, const struct cw_pkt *p)
+{
+	if (p->family == 4)
+		return cw_key4(&w->k4, p->saddr[3], p->daddr[3], p->sport, p->dport, p->proto,
+			       w->zone);
+	return cw_key6(&w->k6, p->saddr, p->daddr, p->sport, p->dport, p->proto, w->zone);
+}
+
+CW_INLINE struct cw_flow *cw_flow_get(struct cw_work *w)
+{
+	if (w->p.family == 4)
+		return bpf_map_lookup_elem(&cw_flow4, &w->k4);
+	return bpf_map_lookup_elem(&cw_flow6, &w->k6);
+}
+
+CW_INLINE __u32 cw_flow_timeout(__u8 proto, __u8 state)
+{
+	if (state == CW_FLOW_CLOSED)
+		return CW_T_CLOSED;
+	if (proto == CW_PROTO_TCP || proto == CW_PROTO_SCTP)
+		return state == CW_FLOW_OPEN ? CW_T_TCP_OPEN :
+		       state == CW_FLOW_FIN ? CW_T_TCP_FIN : CW_T_TCP_SYN;
+	if (proto == CW_PROTO_UDP)
+		return state == CW_FLOW_OPEN ? CW_T_UDP_OPEN : CW_T_UDP_NEW;
+	if (proto == CW_PROTO_ICMP || proto == CW_PROTO_ICMP6)
+		return CW_T_ICMP;
+	return CW_T_OTHER;
+}
+
+CW_INLINE int cw_flow_expired(const struct cw_flow *f, __u8 proto, __u32 now)
+{
+	return now - f->seen > cw_flow_timeout(proto, f->state) * cw_hz;
+}
+
+CW_INLINE int cw_is_listening(__u32 wl, __u8 proto, __u16 port)
+{
+	struct cw_listen_key k = { .wl = wl, .port = cw_htons(port), .proto = proto };
+
+	return bpf_map_lookup_elem(&cw_listen, &k) != 0;
+}
+
+/*
+ * Is this packet of no known flow a reply, and had that to be guessed? In order: the handshake
+ * flags, the workload's own listeners, the lower port. A flow that is picked up the wrong way
+ * round would teach ephemeral ports as destinations.
+ */
+CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
+{
+	const struct cw_pkt *p = &w->p;
+	__u16 lport = w->from_pod ? p->sport : p->dport;
+	__u16 rport = w->from_pod ? p->dport : p->sport;
+
+	w->reply = 0;
+	w->guessed = 0;
+	if (p->proto == CW_PROTO_TCP) {
+		if (p->tcp_flags & CW_TCP_SYN) {
+			w->reply = !!(p->tcp_flags & CW_TCP_ACK);
+			return;
+		}
+		w->guessed = 1;
+		if (cw_is_listening(w->wl, p->proto, lport))
+			w->reply = w->from_pod;
+		else
+			w->reply = p->sport < p->dport;
+		return;
+	}
+	if (p->proto != CW_PROTO_UDP && p->proto != CW_PROTO_SCTP)
+		return;
+	/* A datagram from a listening port to an ephemeral one answers somebody. */
+	if (w->from_pod && lport < c->ephemeral_min && rport >= c->ephemeral_min &&
+	    cw_is_listening(w->wl, p->proto, lport)) {
+		w->reply = 1;
+		w->guessed = 1;
+	}
+}
+
+/* Follows the packet in the entry. Returns 1 when it is the flow's first answer. */
+CW_INLINE int cw_flow_track(struct cw_flow *f, const struct cw_pkt *p, __u8 reply, __u32 now)
+{
+	__u8 fl = p->tcp_flags, state = f->state, flags = f->flags;
+	int answer = 0;
+
+	if (p->proto == CW_PROTO_TCP) {
+		if (fl & CW_TCP_RST) {
+			state = CW_FLOW_CLOSED;
+		} else if (fl & CW_TCP_SYN) {
+			if (!(fl & CW_TCP_ACK)) {
+				if (state == CW_FLOW_NEW)
+					state = CW_FLOW_SYN;
+			} else if (reply && state <= CW_FLOW_SYN) {
+				state = CW_FLOW_SYNACK;
+				answer = 1;
+			}
+		} else {
+			/* A bare ACK of the originator completes; anything else is mid-stream. */
+			if (state == CW_FLOW_NEW || state == CW_FLOW_SYNACK ||
+			    (state == CW_FLOW_SYN && reply)) {
+				state = CW_FLOW_OPEN;
+				answer = reply;
+			}
+			if (state == CW_FLOW_OPEN && reply)
+				answer = 1;
+			if (fl & CW_TCP_FIN) {
+				flags |= reply ? CW_FLOW_F_FIN_REPLY : CW_FLOW_F_FIN_ORIG;
+				state = (flags & CW_FLOW_F_FIN_REPLY) && (flags & CW_FLOW_F_FIN_ORIG) ?
+					CW_FLOW_CLOSED : CW_FLOW_FIN;
+			}
+		}
+	} else if (reply) {
+		state = CW_FLOW_OPEN;
+		answer = 1;
+	}
+	if (flags & CW_FLOW_F_ANSWERED)
+		answer = 0;
+	if (answer)
+		flags |= CW_FLOW_F_ANSWERED;
+	if (f->state != state)
+		f->state = state;
+	if (f->flags != flags)
+		f->flags = flags;
+	if (now - f->seen > cw_hz / 4)
+		f->seen = now;
+	return answer;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * path.h - the whole way of one packet: parse, guard, track, judge, account, announce.
+ *
+ * Global functions keep the verifier's work additive. They share struct cw_work and return
+ * small integers; only cw_slow() is called from outside.
+ */
+#pragma once
+
+#include "account.h"
+#include "conntrack.h"
+#include "event.h"
+#include "frag.h"
+#include "guard.h"
+#include "verdict.h"
+#ifndef CW_XDP
+#include "reject.h"
+#endif
+
+/* Sets up the working state for this packet. 0, or -1 when the hook has no endpoint. */
+CW_INLINE int cw_begin(cw_ctx *ctx, __u32 ep, __u32 from_pod)
+{
+	struct cw_work *w = cw_work();
+	struct cw_ep *e = bpf_map_lookup_elem(&cw_ep, &ep);
+	__u32 gs;
+	__u64 *word;
+
+	if (!w || !e || !(e->flags & CW_EP_ATTACHED))
+		return -1;
+	__builtin_memset(&w->p, 0, sizeof(w->p));
+	__builtin_memset(&w->l, 0, sizeof(w->l));
+	__builtin_memset(&w->r, 0, sizeof(w->r));
+	__builtin_memset(&w->v, 0, sizeof(w->v));
+	w->ep = ep;
+	w->wl = e->wl;
+	w->group = e->group;
+	w->eid = e->eid;
+	w->zone = e->zone;
+	w->epflags = e->flags;
+	__builtin_memcpy(w->mac, e->mac, 6);
+	w->from_pod = !!from_pod;
+	w->now = (__u32)bpf_jiffies64();
+	w->len = CW_LEN(ctx);
+	w->segs = CW_SEGS(ctx);
+	w->reply = w->guessed = w->cut = w->count_flow = w->count_side = 0;
+	w->side = from_pod ? CW_EGRESS : CW_INGRESS;
+	w->outcome = CW_OUT_NONE;
+	w->reason = CW_R_NONE;
+	w->mode = CW_MODE_OFF;
+	w->quar = 0;
+	w->verdict = 0;
+	gs = w->group << 1;
+	word = bpf_map_lookup_elem(&cw_word, &gs);
+	if (word && CW_WORD_GEN(*word)) {
+		w->mode = CW_WORD_MODE(*word);
+		w->quar = CW_WORD_QUAR(*word);
+	}
+	return 0;
+}
+
+/* A packet that no rule can speak for: dropped in enforce and quarantine, else counted. */
+CW_INLINE __u32 cw_refuse(struct cw_work *w)
+{
+	struct cw_ctl *c = cw_ctl_get();
+
+	if (w->quar || w->mode == CW_MODE_ENFORCE)
+		w->outcome = CW_OUT_DROP;
+	else if (w->mode == CW_MODE_OFF)
+		return CW_S_PASS;
+	else
+		w->outcome = CW_OUT_WOULD_BLOCK;
+	cw_reason_count(w->reason, w->outcome, w->segs);
+	/* What a bridge floods to everybody is nobody's departure. */
+	if (c && w->reason != CW_R_NOT_MINE)
+		cw_event_guard(w, c);
+	return w->outcome == CW_OUT_DROP ? CW_S_DROP : CW_S_PASS;
+}
+
+CW_GLOBAL int cw_step_parse(cw_ctx *ctx)
+{
+	struct cw_work *w = cw_work();
+	__u32 r, g;
+
+	if (!w)
+		return CW_S_PASS;
+	r = cw_parse(ctx, &w->p);
+#ifndef CW_XDP
+	if (ctx->vlan_present)
+		r = CW_R_ETHERTYPE;
+#endif
+	if (w->from_pod && !(w->epflags & CW_EP_NO_MAC) && !cw_mac_eq(w->p.smac, w->mac) &&
+	    r != CW_R_UNREADABLE)
+		r = CW_R_SPOOF_MAC;
+	if (r) {
+		w->reason = r;
+		return cw_refuse(w);
+	}
+	if (w->p.ethertype == CW_ETHERTYPE_ARP) {
+		g = cw_guard_arp(ctx, w);
+		if (g == CW_G_REFUSE)
+			return cw_refuse(w);
+		cw_reason_count(CW_R_SERVICE_TRAFFIC, CW_OUT_ALLOW, 1);
+		return CW_S_PASS;
+	}
+	return CW_S_GO_ON;
+}
+
+CW_GLOBAL int cw_step_guard(cw_ctx *ctx)
+{
+	struct cw_work *w = cw_work();
+	__u32 g;
+
+	if (!w)
+		return CW_S_PASS;
+	g = cw_guard_ip(ctx, w);
+	if (g == CW_G_REFUSE)
+		return cw_refuse(w);
+	if (g == CW_G_PASS) {
+		cw_reason_count(w->reason, CW_OUT_ALLOW, 1);
+		return CW_S_PASS;
+	}
+	/* Not resolved yet and configured closed: names and probes only. */
+	if ((w->epflags & CW_EP_CLOSED) && w->r.realm != CW_REALM_HOST) {
+		__u16 port = w->from_pod ? w->p.dport : w->p.sport;
+
+		if (!(port == 53 && (w->p.proto == CW_PROTO_UDP || w->p.proto == CW_PROTO_TCP))) {
+			w->reason = CW_R_NO_ENDPOINT;
+			w->mode = CW_MODE_ENFORCE;
+			return cw_refuse(w);
+		}
+	}
+	return CW_S_GO_ON;
+}
+
+/* ICMP errors belong to the flow they are about, whichever router sent them. */
+CW_GLOBAL int cw_step_related(cw_ctx *ctx)
+{
+	struct cw_work *w = cw_work();
+	struct cw_flow *f;
+
+	if (!w)
+		return CW_S_PASS;
+	__builtin_memset(&w->q, 0, sizeof(w->q));
+	if (!w->quar && !cw_parse_inner(ctx, &w->p, &w->q)) {
+		cw_key_make(w, &w->q);
+		f = cw_flow_get(w);
+		if (f && !cw_flow_expired(f, w->q.proto, w->now)) {
+			for (int i = 0; i < 2; i++)
+				if (f->side[i].ep == w->ep && f->side[i].outcome != CW_OUT_DROP) {
+					cw_reason_count(CW_R_RELATED, CW_OUT_ALLOW, 1);
+					return CW_S_PASS;
+				}
+		}
+	}
+	w->reason = CW_R_ICMP_UNRELATED;
+	return cw_refuse(w);
+}
+
+CW_GLOBAL int cw_step_fragment(void)
+{
+	struct cw_work *w = cw_work();
+	__u32 r;
+
+	if (!w)
+		return CW_S_PASS;
+	r = cw_frag_find(w);
+	if (r == 1)
+		return CW_S_PASS;
+	if (r == 2) {
+		cw_reason_count(w->reason, CW_OUT_DROP, 1);
+		return CW_S_DROP;
+	}
+	w->reason = CW_R_FRAG_ORPHAN;
+	return cw_refuse(w);
+}
+
+/* Judges, counts and announces w's side of its flow. */
+CW_GLOBAL int cw_step_judge(void)
+{
+	struct cw_work *w = cw_work();
+	struct cw_ctl *c = cw_ctl_get();
+	__u32 acct, type;
+
+	if (!w || !c)
+		return CW_S_PASS;
+	cw_access_key_make(w);
+	cw_judge(w, c);
+	if (w->outcome == CW_OUT_NONE) { /* off: nothing is recorded */
+		w->f.acct = 0;
+		return CW_S_PASS;
+	}
+	if (w->cut && w->outcome == CW_OUT_DROP && w->reason != CW_R_QUARANTINE)
+		w->reason = CW_R_ESTABLISHED_CUT;
+	cw_judge_count(w);
+	type = cw_account(w, c, &acct);
+	w->f.acct = acct;
+	if (w->outcome == CW_OUT_DROP || w->outcome == CW_OUT_WOULD_BLOCK ||
+	    w->reason >= CW_R_LOCAL_NODE)
+		cw_reason_count(w->reason, w->outcome, w->segs);
+	if (type)
+		cw_event_send(w, c, type);
+	return w->outcome == CW_OUT_DROP ? CW_S_DROP : CW_S_PASS;
+}
+
+/* The first answer of a flow, and the access that gets the credit. */
+CW_GLOBAL int cw_step_answer(void)
+{
+	struct cw_work *w = cw_work();
+	struct cw_ctl *c = cw_ctl_get();
+
+	if (w && c) {
+		cw_access_key_make(w);
+		cw_account_answer(w, c);
+	}
+	return 0;
+}
+
+CW_INLINE void cw_side_set(struct cw_work *w, struct cw_flow_side *s)
+{
+	s->ep = w->ep;
+	s->group = w->l.group;
+	s->verdict = (__u16)w->verdict;
+	s->outcome = w->outcome;
+	s->reason = w->reason;
+	s->gen = CW_WORD_GEN(w->word);
+}
+
+/* A flow nobody knows yet, or one that is over: judged as new. */
+CW_GLOBAL int cw_step_new(void)
+{
+	struct cw_work *w = cw_work();
+	struct cw_ctl *c = cw_ctl_get();
+	int r;
+	long e;
+
+	if (!w || !c)
+		return CW_S_PASS;
+	cw_guess(w, c);
+	w->side = w->from_pod == w->reply ? CW_INGRESS : CW_EGRESS;
+	w->count_flow = 1;
+	w->count_side = 1;
+	/* A stray reset opens nothing; it is judged, and leaves no trace of its own. */
+	if (w->p.proto == CW_PROTO_TCP && (w->p.tcp_flags & CW_TCP_RST)) {
+		cw_access_key_make(w);
+		cw_judge(w, c);
+		if (w->outcome == CW_OUT_DROP) {
+			cw_reason_count(w->reason, CW_OUT_DROP, 1);
+			return CW_S_DROP;
+		}
+		return CW_S_PASS;
+	}
+	r = cw_step_judge();
+	if (r == CW_S_DROP)
+		return r;
+
+	__builtin_memset(&w->f.side, 0, sizeof(w->f.side));
+	w->f.seen = w->now;
+	w->f.born = w->now;
+	w->f.state = CW_FLOW_NEW;
+	w->f.rst = 0;
+	w->f.pad = 0;
+	w->f.flags = (w->a_is_src == w->reply ? CW_FLOW_F_B_ORIG : 0) |
+		     (w->guessed ? CW_FLOW_F_GUESSED : 0) |
+		     (w->side == CW_INGRESS ? CW_FLOW_F_ACCT_INGRESS : 0);
+	cw_side_set(w, &w->f.side[w->side & 1]);
+	if (cw_flow_track(&w->f, &w->p, w->reply, w->now) && w->outcome != CW_OUT_NONE)
+		cw_account_answer(w, c);
+	if (w->p.family == 4)
+		e = bpf_map_update_elem(&cw_flow4, &w->k4, &w->f, BPF_ANY);
+	else
+		e = bpf_map_update_elem(&cw_flow6, &w->k6, &w->f, BPF_ANY);
+	if (e)
+		__sync_fetch_and_add(&c->flow_full, 1);
+	if (w->outcome != CW_OUT_NONE)
+		cw_account_traffic(c, w->f.acct, w->segs, w->len);
+	return CW_S_PASS;
+}
+
+/* A packet of a known flow that the fast path did not settle. */
+CW_GLOBAL int cw_step_known(cw_ctx *ctx)
+{
+	struct cw_work *w = cw_work();
+	struct cw_ctl *c = cw_ctl_get();
+	struct cw_flow_side *s;
+	struct cw_flow *f;
+	__u32 gs, fresh, epoch;
+	__u64 *word;
+	int answer;
+
+	if (!w || !c)
+		return CW_S_PASS;
+	f = cw_flow_get(w);
+	if (!f)
+		return cw_step_new();
+	w->reply = w->a_is_src == !!(f->flags & CW_FLOW_F_B_ORIG);
+	/* A SYN on a tuple that is over opens a new flow; on a live one it is not believed. */
+	if (cw_flow_expired(f, w->p.proto, w->now) ||
+	    (f->state == CW_FLOW_CLOSED && w->p.proto == CW_PROTO_TCP &&
+	     (w->p.tcp_flags & (CW_TCP_SYN | CW_TCP_ACK)) == CW_TCP_SYN)) {
+		int r = cw_step_guard(ctx);
+
+		return r == CW_S_GO_ON ? cw_step_new() : r;
+	}
+	w->side = w->from_pod == w->reply ? CW_INGRESS : CW_EGRESS;
+	s = &f->side[w->side & 1];
+	gs = s->group << 1 | (w->side & 1);
+	word = bpf_map_lookup_elem(&cw_word, &gs);
+	fresh = s->ep == w->ep && word && s->gen == CW_WORD_GEN(*(volatile __u64 *)word) &&
+		s->gen && s->outcome != CW_OUT_DROP;
+	epoch = c->epoch;
+	if (!fresh) {
+		int r = cw_step_guard(ctx);
+
+		if (r != CW_S_GO_ON)
+			return r;
+		/* Counted as opened by whoever judged it first; a seeded flow by its first packet. */
+		w->count_flow = !f->side[0].gen && !f->side[1].gen;
+		w->count_side = !s->gen || s->ep != w->ep;
+		w->cut = s->ep == w->ep && s->gen && f->state >= CW_FLOW_SYNACK;
+		w->f.acct = f->acct;
+		r = cw_step_judge();
+		if (w->count_flow) {
+			f->acct = w->f.acct;
+			if (w->side == CW_INGRESS)
+				f->flags |= CW_FLOW_F_ACCT_INGRESS;
+		}
+		cw_side_set(w, s);
+		if (r == CW_S_DROP)
+			return r;
+	} else {
+		w->outcome = s->outcome;
+		w->l.group = s->group;
+	}
+	answer = cw_flow_track(f, &w->p, w->reply, w->now);
+	if (w->outcome == CW_OUT_NONE)
+		return CW_S_PASS;
+	if ((w->side == CW_INGRESS) == !!(f->flags & CW_FLOW_F_ACCT_INGRESS)) {
+		if (CW_ACCT_EPOCH(f->acct) != (epoch & 0xfff)) {
+			__u32 acct;
+
+			/* The table that counted this flow went to rest: register in the new one. */
+			if (fresh && cw_step_guard(ctx) != CW_S_GO_ON)
+				return CW_S_PASS;
+			w->side = w->from_pod == w->reply ? CW_INGRESS : CW_EGRESS;
+			w->reason = s->reason;
+			w->verdict = s->verdict;
+			w->count_flow = 0;
+			w->count_side = 0;
+			cw_access_key_make(w);
+			cw_account(w, c, &acct);
+			f->acct = acct;
+		}
+		cw_account_traffic(c, f->acct, w->segs, w->len);
+	}
+	if (answer) {
+		if (fresh && cw_step_guard(ctx) != CW_S_GO_ON)
+			return CW_S_PASS;
+		cw_step_answer();
+	}
+	return CW_S_PASS;
+}
+
+/* Everything the fast path does not settle. Returns CW_S_PASS or CW_S_DROP. */
+CW_GLOBAL int cw_slow(cw_ctx *ctx, __u32 ep, __u32 from_pod)
+{
+	struct cw_work *w = cw_work();
+	int r;
+
+	if (!w || cw_begin(ctx, ep, from_pod))
+		return CW_S_PASS;
+#ifndef CW_XDP
+	if (cw_mark && ctx->mark == cw_mark) { /* our own answer comes by */
+		ctx->mark = 0;
+		return CW_S_PASS;
+	}
+#endif
+	r = cw_step_parse(ctx);
+	if (r != CW_S_GO_ON)
+		return r;
+	if (w->p.frag == CW_FRAG_LATER) {
+		r = cw_step_guard(ctx);
+		return r == CW_S_GO_ON ? cw_step_fragment() : r;
+	}
+	w->a_is_src = cw_key_make(w, &w->p);
+	if (cw_flow_get(w)) {
+		r = cw_step_known(ctx);
+	} else {
+		r = cw_step_guard(ctx);
+		if (r != CW_S_GO_ON)
+			return r;
+		if (w->p.icmp_error)
+			return cw_step_related(ctx);
+		r = cw_step_new();
+	}
+	if (w->p.frag == CW_FRAG_FIRST)
+		cw_frag_note(w, r == CW_S_PASS ? 1 : 2);
+#ifndef CW_XDP
+	if (r == CW_S_DROP && w->outcome == CW_OUT_DROP && (w->v.flags & CW_V_REJECT))
+		return cw_reject(ctx);
+#endif
+	return r;
+}
