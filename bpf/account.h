@@ -32,6 +32,12 @@ CW_INLINE void cw_access_key_make(struct cw_work *w)
 	__builtin_memset(k, 0, sizeof(*k));
 	k->src = src->eid;
 	k->dst = dst->eid;
+	k->src_wl = src->wl;
+	k->dst_wl = dst->wl;
+	if (w->mcast) { /* judged as the pod's, told as what it was sent to */
+		k->dst = w->mcast;
+		k->dst_wl = 0;
+	}
 	k->proto = w->p.proto;
 	k->family = w->p.family;
 	if (w->p.icmp_query || w->p.proto == CW_PROTO_ICMP || w->p.proto == CW_PROTO_ICMP6) {

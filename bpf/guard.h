@@ -149,6 +149,7 @@ CW_INLINE __u32 cw_guard_ip(cw_ctx *ctx, struct cw_work *w)
 			w->reason = CW_R_SPOOF_IP;
 			return CW_G_REFUSE;
 		} else if (w->l.realm == CW_REALM_MULTICAST) {
+			w->mcast = w->l.eid;
 			w->l.wl = w->wl;
 			w->l.group = w->group;
 			w->l.eid = w->eid;

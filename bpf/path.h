@@ -49,6 +49,7 @@ CW_INLINE int cw_begin(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 	w->mode = CW_MODE_OFF;
 	w->quar = 0;
 	w->verdict = 0;
+	w->mcast = 0;
 	gs = w->group << 1;
 	word = bpf_map_lookup_elem(&cw_word, &gs);
 	if (word && CW_WORD_GEN(*word)) {

@@ -34,6 +34,7 @@ struct cw_work {
 	__u64 word;
 	__u32 ep, wl, group, eid, zone, ifindex;
 	__u32 verdict;
+	__u32 mcast;		/* effective identity of the multicast destination, or 0 */
 	__u32 now;		/* jiffies */
 	__u32 len, segs;
 	__u16 epflags;

@@ -338,7 +338,7 @@ struct cw_access_key {
 	__u16 port; /* host order; ICMP: type << 8 | code; 0 for protocols without ports */
 	__u8 proto;
 	__u8 family; /* 4 or 6 */
-	__u32 pad;
+	__u16 src_wl, dst_wl; /* which replica, where the workload is of this node; else 0 */
 };
 _Static_assert(sizeof(struct cw_access_key) == 32, "map key layout is ABI");
 
@@ -475,7 +475,7 @@ struct cw_shield {	     /* cw_shield[ifindex]; also tells cw_xdp_main its endpoi
 #define CW_PIN_ROOT "/sys/fs/bpf/cellwall"
 #define CW_MAX_EPS 4096u
 #define CW_MAX_GROUPS 16384u
-#define CW_MAX_WLS 4096u
+#define CW_MAX_WLS 4096u /* at most 65,536: access keys hold 16 bits */
 #define CW_MAX_VERDICTS 65536u
 #define CW_MAX_ADDRS 262144u
 #define CW_MAX_NETS 65536u
