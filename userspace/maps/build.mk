@@ -1,4 +1,4 @@
 ROOMS += maps
 maps_DIR := userspace/maps
 maps_PKGS := libbpf
-maps_TEST_ROOMS := maps policy identity base
+maps_TEST_ROOMS := maps loader net policy identity base
