@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* priv.h - inside of the agent; only agent/ includes it. */
+#pragma once
+
+#include "agent/agent.h"
+#include "cni-adapters/adapter.h"
+#include "base/htab.h"
+#include "event/reader.h"
+#include "loader/hooks.h"
+#include "loader/object.h"
+#include "maps/access_maps.h"
+#include "maps/addr_maps.h"
+#include "maps/flow_maps.h"
+#include "maps/maps.h"
+#include "maps/policy_maps.h"
+#include "net/link_watch.h"
+#include "policy/compile.h"
+
+struct names;
+
+/* One guarded (or blind) interface of a workload. */
+struct agent_ep {
+	uint32_t ep;		/* number in cw_ep; 0 for blind ones */
+	struct cni_endpoint at;
+	enum hook_kind kind;
+	uint8_t up;		/* hooks in place: bit 0 ingress, bit 1 egress */
+	uint8_t busy;		/* jobs on the way */
+	bool stale;		/* no longer reported: to be detached */
+	int err;		/* last attach error */
+	int64_t gap_ns;		/* from seeing the interface to both hooks; -1 unknown */
+	uint64_t seen_ns;	/* monotonic, when the interface was first seen */
+	struct addr local[8];	/* link-local addresses, published by the agent itself */
+	size_t nlocal;
+	bool shield;		/* XDP shield on */
+};
+
+struct agent_wl {
+	struct agent *a;
+	char *ns, *name, *uid, *netns;
+	struct netns_key key;
+	uint32_t wl, group, eid;	/* from the policy set; 0: not known there (yet) */
+	struct agent_ep **eps;
+	size_t neps;
+	struct addr *addrs;		/* as found inside, link-local ones left out */
+	size_t naddrs;
+	bool scanning, scanned, again, gone, seeded;
+	uint64_t drops, drops_ns;	/* for the shield: packets dropped, and when counted */
+};
+
+struct agent {
+	uv_loop_t *loop;
+	struct agent_config cfg;
+	char node[64];
+	char *pin_root, *state_dir;
+	struct features feat;
+	struct loader_set *set;
+	struct maps *maps;
+	struct maps_room room;
+	struct hooks *hooks;
+	struct event_reader *events;
+	struct link_watch *watch;
+	uint32_t hz;
+	uint64_t instance;
+
+	struct policy_set *policy;
+	struct policy_plan *plan;
+	uint64_t plan_generation, generation;
+	bool gc_busy;
+
+	/* The set of maps a former process left in force, until its counters are committed. */
+	struct former {
+		char *name;
+		struct maps *maps;
+		struct names *names;
+		bool in_force;		/* its programs still judge */
+	} former;
+
+	const struct node_sink *sink;
+	void *sink_arg;
+
+	struct agent_wl **wls;
+	size_t nwls, wls_cap;
+	struct agent_ep **ep_by_num;	/* room.eps entries */
+	struct agent_wl **wl_of_ep;
+	struct htab *by_num;		/* wl number to struct agent_wl */
+	struct hook *standing;		/* attachments of a former process, until taken over */
+	size_t nstanding;
+	uint64_t first_commit_ns;	/* monotonic; 0: none yet */
+	struct names *names;
+	struct addr *node_addrs;
+	size_t nnode_addrs;
+	struct netns_key node_key;
+
+	struct htab *seen;		/* access key to a hash of its last delivered counters */
+	uint32_t resting;		/* epoch that waits to be committed and cleared; 0xffffffff none */
+	bool resting_busy, draining;
+	uint64_t drain_fail;
+
+	uv_timer_t drain_timer, repair_timer, sweep_timer, listen_timer;
+	struct flow_cursor sweep;
+	uint64_t swept, repaired;
+	unsigned jobs;			/* worker jobs on the way */
+	bool closing, started;
+	unsigned handles;
+	void (*close_done)(void *arg);
+	void *close_arg;
+};
+
+/* names.c: what kernel numbers mean, also those of a former process. */
+int names_open(const char *dir, uint64_t instance, bool create, struct names **ret);
+/* Removes the files of other instances. */
+void names_drop_others(const struct names *n);
+void names_free(struct names *n);
+struct named {
+	uint32_t reserved;	/* 0: a workload */
+	const char *ns, *name, *uid;
+};
+/* Notes every number of the set that is not noted yet, on disk, before it is published. */
+int names_note(struct names *n, const struct policy_set *set);
+const struct named *names_eid(const struct names *n, uint32_t eid);
+const struct named *names_wl(const struct names *n, uint32_t wl);
+uint32_t names_next_eid(const struct names *n);
+int names_each_wl(const struct names *n, int (*fn)(void *arg, uint32_t wl, const struct named *w), void *arg);
+
+/* policy.c */
+int agent_prepare(void *node, const struct policy_state *next, struct fail_list *f,
+		  struct node_receipt *ret);
+int agent_commit(void *node, struct node_receipt *ret);
+void agent_abort(void *node);
+int agent_policy_open(struct agent *a, struct fail_list *f);
+
+/* attach.c */
+int agent_workload_attach(void *node, const struct workload *w, const char *netns, struct fail_list *f);
+int agent_workload_detach(void *node, const char *ns, const char *name);
+struct agent_wl *agent_wl_find(struct agent *a, const char *ns, const char *name);
+void agent_wl_publish(struct agent *a, struct agent_wl *w); /* number, group or eid changed */
+void agent_links_changed(struct agent *a);
+void agent_repair(struct agent *a);
+int agent_standing(struct agent *a);	/* at start: what a former process attached */
+bool agent_scanned(const struct agent *a);
+void agent_adopt(struct agent *a);
+int agent_guards(void *node, int (*fn)(void *arg, const struct node_guard *g), void *arg);
+void agent_wl_free(struct agent_wl *w);
+
+/* drain.c */
+/* Delivers every changed counter of a table to the sink. 0 when the sink has committed them. */
+int agent_deliver(struct agent *a, struct maps *m, const struct names *names, uint64_t instance,
+		  uint32_t epoch, struct htab *seen);
+int agent_drain(void *node);
+void agent_drain_tick(struct agent *a);
+
+/* flows.c */
+int agent_flows(void *node, int (*fn)(void *arg, const struct node_flow *fl), void *arg);
+int agent_flows_cut(void *node, int (*fn)(void *arg, const struct node_flow *fl), void *arg);
+void agent_sweep(struct agent *a);
+void agent_ref(struct agent *a, uint32_t zone, const struct addr *addr, char *out, size_t n);
+void agent_event(void *arg, const struct cw_event *ev);
+
+/* seed.c: flows and listeners that stood before the attachment. */
+void agent_seed(struct agent *a, struct agent_wl *w);
+void agent_listeners(struct agent *a);
+
+/* counters.c */
+struct cJSON *agent_counters(void *node);
+
+/* takeover.c: from the maps of a former process to ours. */
+int agent_former_open(struct agent *a);
+void agent_takeover_try(struct agent *a); /* when policy and endpoints are all there */
+void agent_former_done(struct agent *a);
+/* A former set still judges, so ours has counted nothing yet. */
+static inline bool agent_former_pending(const struct agent *a)
+{
+	return a->former.in_force;
+}
+
+/* shield.c */
+void agent_shield(struct agent *a);
+
+/* agent.c */
+void agent_share(struct agent *a); /* shares of the tables, by the number of workloads */
+void agent_note(struct agent *a, const char *reason, const struct agent_wl *w, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void agent_job_done(struct agent *a);
+uint64_t agent_mono_ns(void);
