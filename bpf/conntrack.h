@@ -106,7 +106,6 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 {
 	const struct cw_pkt *p = &w->p;
 	__u16 lport = w->from_pod ? p->sport : p->dport;
-	__u16 rport = w->from_pod ? p->dport : p->sport;
 
 	w->reply = 0;
 	w->guessed = 0;
@@ -124,9 +123,10 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 	}
 	if (p->proto != CW_PROTO_UDP && p->proto != CW_PROTO_SCTP)
 		return;
-	/* A datagram from a listening port to an ephemeral one answers somebody. */
-	if (w->from_pod && lport < c->ephemeral_min && rport >= c->ephemeral_min &&
-	    cw_is_listening(w->wl, p->proto, lport)) {
+	/* A datagram from a listening port to an ephemeral one answers somebody; while flows are
+	 * being carried over, one from any low port to an ephemeral one may. */
+	if (p->sport < c->ephemeral_min && p->dport >= c->ephemeral_min &&
+	    (c->takeover || (w->from_pod && cw_is_listening(w->wl, p->proto, p->sport)))) {
 		w->reply = 1;
 		w->guessed = 1;
 	}

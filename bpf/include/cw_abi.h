@@ -421,6 +421,8 @@ struct cw_ctl {
 	__u32 local_node;  /* CW_CTL_LOCAL_NODE_* */
 	__u32 event_gap;   /* jiffies between two events about one access and outcome */
 	__u32 ephemeral_min; /* lowest port that is taken for a client's when a direction is guessed */
+	__u32 takeover;	   /* 1 while flows are being carried over from a former set of maps */
+	__u32 pad;
 	__u64 now_jiffies; /* written by cw_now */
 	__u64 now_ktime;
 	__u64 events_lost; /* ring was full; atomic */
@@ -430,7 +432,7 @@ struct cw_ctl {
 	__u64 instance;	   /* random, of this set of maps: with the epoch it names a counter for good */
 	__u64 delay;	   /* test builds only: spins between the evaluator's reads */
 };
-_Static_assert(sizeof(struct cw_ctl) == 104, "map value layout is ABI");
+_Static_assert(sizeof(struct cw_ctl) == 112, "map value layout is ABI");
 
 /* ---- events --------------------------------------------------------------------------- */
 
