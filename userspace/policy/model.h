@@ -118,7 +118,9 @@ struct namespace {
 /* Where a mode, and the default for what nothing matches, is set. Most specific wins. */
 enum mode_scope { MODE_CLUSTER, MODE_NAMESPACE, MODE_CONTROLLER, MODE_WORKLOAD };
 struct mode_setting {
+	char *name;		/* of the ModeProfile; NULL: set by command */
 	enum mode_scope scope;
+	struct label_selector ns_labels; /* MODE_NAMESPACE without ns: by namespace labels */
 	char *ns, *controller_kind, *controller_name, *workload;
 	enum cw_mode mode;
 	enum cw_action dflt;	/* CW_ACT_BLOCK, CW_ACT_ALLOW, CW_ACT_NONE = not set here */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doc_priv.h - what the readers and printers of documents share. Private to policy/. */
+#pragma once
+
+#include "base/doc.h"
+#include "policy/rule_doc.h"
+
+#define DOC_LABELS_MAX 256u
+#define DOC_NAME_MAX 253u
+#define LABEL_ORIGIN "cellwall.io/origin"
+#define LABEL_ACCESS "cellwall.io/access"
+#define LABEL_MODE "cellwall.io/mode"
+
+/* Frees what stood there, so that a failed reader leaves one owner. 0 or -ENOMEM. */
+int set_str(char **dst, const char *s);
+
+/*
+ * Field readers for struct doc_field: ctx is what each names. They add faults and return 0, or
+ * -ENOMEM. What had a fault stays as it was.
+ */
+int read_dns_name(struct doc *d, const cJSON *v, char **ret);   /* dots allowed */
+int read_dns_label(struct doc *d, const cJSON *v, char **ret);
+int read_uid(struct doc *d, const cJSON *v, char **ret);
+int read_labels(struct doc *d, const cJSON *v, struct labels *ret);
+int read_exprs(struct doc *d, const cJSON *v, struct label_selector *ret);
+/* "Deployment/web"; short kinds become long ones. */
+int read_controller(struct doc *d, const cJSON *v, char **ret_kind, char **ret_name);
+bool read_prefix(struct doc *d, const cJSON *v, struct prefix *ret);
+/* A list; on faults *ret holds the good ones. */
+int read_ports(struct doc *d, const cJSON *v, struct port_spec **ret, size_t *ret_n);
+int read_port(struct doc *d, const cJSON *v, struct port_spec *ret, bool *ret_ok);
+
+/* One item of from (to = false) or to. ns: of the AccessRule, or NULL. */
+int read_selector(struct doc *d, const cJSON *v, const char *ns, bool to, struct selector *ret);
+
+/* One document's `spec` each; d->path is "spec". */
+int read_mode_spec(struct doc *d, const cJSON *v, struct mode_setting *m);
+int read_quarantine_spec(struct doc *d, const cJSON *v, struct quarantine *q);
+
+struct inventory_sink {
+	int (*workload)(void *arg, struct doc *d, const cJSON *v, struct inventory_workload *w);
+	int (*namespace)(void *arg, struct doc *d, const cJSON *v, struct namespace *n);
+	void *arg;
+};
+/* Hands each good entry over; a sink takes ownership in every case. */
+int read_inventory_spec(struct doc *d, const cJSON *v, const struct inventory_sink *sink);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/ir.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool given(const char *s)
+{
+	return s && *s;
+}
+
+static int check_selectors(const struct rule *r, const char *field, const struct selector *v, size_t n,
+			   const char *name, struct fail_list *f)
+{
+	int err = 0;
+	char at[512];
+
+	if (!n) {
+		snprintf(at, sizeof(at), "rule %s, spec.%s", name, field);
+		return fail_add(f, -EINVAL, "rule.empty-list", at, "at least one item", "write `- any: true` for everyone",
+				"%s selects nothing", field);
+	}
+	if (n > IR_ITEMS_MAX) {
+		snprintf(at, sizeof(at), "rule %s, spec.%s", name, field);
+		return fail_add(f, -EINVAL, "rule.too-many-items", at, "at most 100000 items", "split the rule",
+				"%zu items in %s", n, field);
+	}
+	for (size_t i = 0; i < n; i++) {
+		snprintf(at, sizeof(at), "rule %s, spec.%s[%zu]", name, field, i);
+		switch (v[i].kind) {
+		case SEL_ANY:
+		case SEL_WORKLOAD:
+		case SEL_CIDR:
+		case SEL_NODES:
+			break;
+		case SEL_RESERVED:
+			if (v[i].reserved >= CW_ID_HOST && v[i].reserved <= CW_ID_MULTICAST)
+				break;
+			err = fail_add(f, -EINVAL, "rule.reserved", at, "host, remote-node, world, unknown or multicast",
+				       NULL, "no reserved identity %u", v[i].reserved);
+			break;
+		case SEL_SERVICE:
+			err = fail_add(f, -EINVAL, "rule.service-unknown", at, "a selector of the service's workloads",
+				       "select the workloads behind the service by their labels",
+				       "no service inventory stands behind \"%s\"", v[i].service ? v[i].service : "");
+			break;
+		case SEL_FQDN:
+			if (r->action == CW_ACT_BLOCK)
+				err = fail_add(f, -EINVAL, "rule.fqdn-block", at, "action allow or alert", NULL,
+					       "a name cannot be blocked: its addresses are shared");
+			else
+				err = fail_add(f, -EINVAL, "rule.fqdn-unresolved", at, "cidr", "name the addresses with cidr",
+					       "names are not resolved on this node: \"%s\"", v[i].fqdn ? v[i].fqdn : "");
+			break;
+		}
+	}
+	return err;
+}
+
+static int check_ports(const struct rule *r, const char *name, struct fail_list *f)
+{
+	int err = 0;
+	char at[512];
+
+	if (r->nports > IR_PORTS_MAX) {
+		snprintf(at, sizeof(at), "rule %s, spec.ports", name);
+		return fail_add(f, -EINVAL, "rule.too-many-items", at, "at most 10000 items", "split the rule",
+				"%zu ports", r->nports);
+	}
+	for (size_t i = 0; i < r->nports; i++) {
+		const struct port_spec *p = &r->ports[i];
+
+		snprintf(at, sizeof(at), "rule %s, spec.ports[%zu]", name, i);
+		if (p->kind == PORT_RANGE && p->from > p->to)
+			err = fail_add(f, -EINVAL, "rule.port-range", at, "low-high", NULL, "range %u-%u runs backwards",
+				       p->from, p->to);
+		else if (p->kind == PORT_NAMED && !given(p->name))
+			err = fail_add(f, -EINVAL, "rule.port-name", at, "a port name", NULL, "the port name is empty");
+		else if (p->kind == PORT_ICMP && (p->icmp_type > 255 || p->icmp_code > 255))
+			err = fail_add(f, -EINVAL, "rule.icmp", at, "type and code 0-255", NULL, "type %d, code %d",
+				       p->icmp_type, p->icmp_code);
+	}
+	return err;
+}
+
+int ir_from_rule(const struct rule *r, struct fail_list *f, struct ir_rule ret[2])
+{
+	static const enum cw_tier tiers[] = {
+		[ORIGIN_MANUAL] = CW_TIER_MANUAL, [ORIGIN_LEARNED] = CW_TIER_LEARNED,
+		[ORIGIN_NETWORKPOLICY] = CW_TIER_NETWORKPOLICY, [ORIGIN_ADMIN] = CW_TIER_ADMIN,
+		[ORIGIN_BASELINE] = CW_TIER_BASELINE,
+	};
+	char name[400];
+	struct ir_rule ir = { .rule = r->id, .reject = r->reject, .advisory = r->mode == CW_MODE_ALERT,
+			      .ns = given(r->ns) ? r->ns : NULL, .ports = r->ports, .nports = r->nports };
+	int err = 0, e;
+
+	snprintf(name, sizeof(name), "%s%s%s", given(r->ns) ? r->ns : "", given(r->ns) ? "/" : "",
+		 r->name ? r->name : "");
+	switch (r->action) {
+	case CW_ACT_ALLOW:
+		ir.effect = IR_ALLOW;
+		break;
+	case CW_ACT_ALERT:
+		ir.effect = IR_ALERT;
+		break;
+	case CW_ACT_BLOCK:
+		ir.effect = IR_BLOCK;
+		break;
+	default:
+		err = fail_add(f, -EINVAL, "rule.action", name, "allow, alert or block", NULL, "the rule has no action");
+	}
+	if ((size_t)r->origin >= sizeof(tiers) / sizeof(tiers[0]))
+		return fail_add(f, -EINVAL, "rule.origin", name, NULL, NULL, "the rule has no known origin");
+	ir.tier = tiers[r->origin];
+	e = check_selectors(r, "from", r->from, r->nfrom, name, f);
+	err = e ? e : err;
+	e = check_selectors(r, "to", r->to, r->nto, name, f);
+	err = e ? e : err;
+	e = check_ports(r, name, f);
+	err = e ? e : err;
+	if (err)
+		return err;
+	ret[0] = ret[1] = ir;
+	ret[0].side = CW_EGRESS;
+	ret[0].subjects = ret[1].peers = r->from;
+	ret[0].nsubjects = ret[1].npeers = r->nfrom;
+	ret[1].side = CW_INGRESS;
+	ret[1].subjects = ret[0].peers = r->to;
+	ret[1].nsubjects = ret[0].npeers = r->nto;
+	return 0;
+}
+
+const char *ir_selector_ns(const struct ir_rule *ir, const struct selector *s)
+{
+	if (s->kind != SEL_WORKLOAD)
+		return NULL;
+	if (given(s->ns))
+		return s->ns;
+	return s->ns_labels.set ? NULL : ir->ns;
+}

@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rule_doc.c - a text of documents to typed arrays; AccessRule and ClusterAccessRule. */
+#include "policy/rule_doc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/htab.h"
+#include "policy/doc_priv.h"
+
+enum kind { KIND_RULE, KIND_CLUSTER_RULE, KIND_MODE, KIND_QUARANTINE, KIND_INVENTORY, KIND_COUNT };
+static const char *const kind_words[KIND_COUNT] = {
+	"AccessRule", "ClusterAccessRule", "ModeProfile", "Quarantine", "Inventory",
+};
+static const char *const kind_prefix[KIND_COUNT] = {
+	"rule", "rule", "mode", "quarantine", "inventory",
+};
+
+/* All of one call; `got` becomes part of the caller's documents only if nothing failed. */
+struct job {
+	struct doc d;
+	struct rule_docs got;
+	struct doc_pos pos;	/* of the document being read */
+	struct htab *names;	/* what was given already, in this text or before it: struct doc_pos */
+};
+
+/* ---- names given once --------------------------------------------------------------------------- */
+
+/* Remembers the name; *ret_first says where it stood before, NULL if nowhere. */
+static int claim(struct htab *names, const char *space, const char *ns, const char *name,
+		 const struct doc_pos *pos, const struct doc_pos **ret_first)
+{
+	struct doc_pos *keep;
+	char key[1024];
+	int n = snprintf(key, sizeof(key), "%s %s %s", space, ns ? ns : "", name), r;
+
+	if (n < 0 || (size_t)n >= sizeof(key))
+		return -EINVAL; /* names were bounded when they were read */
+	*ret_first = htab_get(names, key, (size_t)n);
+	if (*ret_first)
+		return 0;
+	keep = malloc(sizeof(*keep));
+	if (!keep)
+		return -ENOMEM;
+	*keep = *pos;
+	r = htab_set(names, key, (size_t)n, keep, NULL);
+	if (r < 0)
+		free(keep);
+	return r;
+}
+
+static int claim_here(struct job *j, const cJSON *v, const char *space, const char *ns, const char *name)
+{
+	struct doc_pos pos = j->pos;
+	const struct doc_pos *first;
+	int r;
+
+	pos.line = yaml_line(j->d.yaml, v);
+	r = claim(j->names, space, ns, name, &pos, &first);
+	if (r < 0 || !first)
+		return r;
+	return doc_fault(&j->d, v, "duplicate", "each one once", "%s %s%s%s was given before, at %s:%u",
+			 space, ns ? ns : "", ns ? "/" : "", name, first->file, first->line);
+}
+
+static int claim_workload(struct htab *names, const struct inventory_workload *w, const struct doc_pos *pos)
+{
+	char text[ADDR_STR_MAX];
+	const struct doc_pos *first;
+	int r = claim(names, "workload", w->w.ns, w->w.name, pos, &first);
+
+	if (r == 0)
+		r = claim(names, "network namespace", NULL, w->netns, pos, &first);
+	for (size_t i = 0; r == 0 && i < w->w.naddrs; i++)
+		r = claim(names, "address", NULL, addr_str(&w->w.addrs[i], text), pos, &first);
+	return r;
+}
+
+/* What former calls have added. */
+static int claim_former(struct htab *names, const struct rule_docs *docs)
+{
+	const struct doc_pos *first;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < docs->nrules; i++)
+		r = claim(names, "rule", docs->rules[i].ns, docs->rules[i].name, &docs->rules_at[i], &first);
+	for (size_t i = 0; r == 0 && i < docs->nmodes; i++)
+		r = claim(names, "mode profile", NULL, docs->modes[i].name, &docs->modes_at[i], &first);
+	for (size_t i = 0; r == 0 && i < docs->nquarantines; i++)
+		r = claim(names, "quarantine", NULL, docs->quarantines[i].name,
+			  &docs->quarantines_at[i], &first);
+	for (size_t i = 0; r == 0 && i < docs->nnamespaces; i++)
+		r = claim(names, "namespace", NULL, docs->namespaces[i].name, &docs->namespaces_at[i],
+			  &first);
+	for (size_t i = 0; r == 0 && i < docs->nworkloads; i++)
+		r = claim_workload(names, &docs->workloads[i], &docs->workloads_at[i]);
+	return r;
+}
+
+/* ---- arrays ------------------------------------------------------------------------------------- */
+
+/* Room for one more in an array and in its positions; grown at powers of two. */
+static int grow(void **v, struct doc_pos **at, size_t n, size_t size)
+{
+	size_t cap = n ? n * 2 : 1;
+	void *p;
+
+	if (n & (n - 1))
+		return 0;
+	p = realloc(*v, cap * size);
+	if (!p)
+		return -ENOMEM;
+	*v = p;
+	p = realloc(*at, cap * sizeof(**at));
+	if (!p)
+		return -ENOMEM;
+	*at = p;
+	return 0;
+}
+
+#define PUSH(docs, list, value, pos) ({ \
+	int r_ = grow((void **)&(docs)->list, &(docs)->list##_at, (docs)->n##list, sizeof(*(docs)->list)); \
+	if (r_ == 0) { \
+		(docs)->list##_at[(docs)->n##list] = (pos); \
+		(docs)->list[(docs)->n##list++] = (value); \
+	} \
+	r_; })
+
+static void pos_free(struct rule_docs *d)
+{
+	free(d->rules_at);
+	free(d->modes_at);
+	free(d->quarantines_at);
+	free(d->workloads_at);
+	free(d->namespaces_at);
+}
+
+void rule_docs_done(struct rule_docs *d)
+{
+	for (size_t i = 0; i < d->nrules; i++)
+		rule_done(&d->rules[i]);
+	for (size_t i = 0; i < d->nmodes; i++)
+		mode_setting_done(&d->modes[i]);
+	for (size_t i = 0; i < d->nquarantines; i++)
+		quarantine_done(&d->quarantines[i]);
+	for (size_t i = 0; i < d->nworkloads; i++)
+		inventory_workload_done(&d->workloads[i]);
+	for (size_t i = 0; i < d->nnamespaces; i++)
+		namespace_done(&d->namespaces[i]);
+	for (size_t i = 0; i < d->nfiles; i++)
+		free(d->files[i]);
+	free(d->rules);
+	free(d->modes);
+	free(d->quarantines);
+	free(d->workloads);
+	free(d->namespaces);
+	free(d->files);
+	pos_free(d);
+	*d = (struct rule_docs){};
+}
+
+/* Room for all first, so that the move itself cannot fail half-way. */
+static int move_docs(struct rule_docs *from, struct rule_docs *to)
+{
+#define ROOM(list) ({ \
+	void *v_ = NULL, *at_ = NULL; \
+	size_t n_ = from->n##list + to->n##list; \
+	if (from->n##list) { \
+		v_ = realloc(to->list, n_ * sizeof(*to->list)); \
+		if (v_) \
+			to->list = v_; \
+		at_ = realloc(to->list##_at, n_ * sizeof(*to->list##_at)); \
+		if (at_) \
+			to->list##_at = at_; \
+	} \
+	!from->n##list || (v_ && at_); })
+#define MOVE(list) ({ \
+	if (from->n##list) { \
+		memcpy(to->list + to->n##list, from->list, from->n##list * sizeof(*to->list)); \
+		memcpy(to->list##_at + to->n##list, from->list##_at, \
+		       from->n##list * sizeof(*to->list##_at)); \
+	} \
+	to->n##list += from->n##list; \
+	free(from->list); })
+	char **files = realloc(to->files, (to->nfiles + 1) * sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	to->files = files;
+	if (!ROOM(rules) || !ROOM(modes) || !ROOM(quarantines) || !ROOM(workloads) || !ROOM(namespaces))
+		return -ENOMEM;
+	MOVE(rules);
+	MOVE(modes);
+	MOVE(quarantines);
+	MOVE(workloads);
+	MOVE(namespaces);
+	to->files[to->nfiles++] = from->files[0];
+	free(from->files);
+	pos_free(from);
+	*from = (struct rule_docs){};
+	return 0;
+#undef ROOM
+#undef MOVE
+}
+
+/* ---- metadata --------------------------------------------------------------------------------- */
+
+struct head {
+	char *name, *ns;
+	struct labels labels;
+	const cJSON *labels_at;
+};
+
+static void head_done(struct head *h)
+{
+	free(h->name);
+	free(h->ns);
+	labels_done(&h->labels);
+}
+
+static int h_name(struct doc *d, const cJSON *v, void *ctx)
+{
+	return read_dns_name(d, v, &((struct head *)ctx)->name);
+}
+
+static int h_namespace(struct doc *d, const cJSON *v, void *ctx)
+{
+	return read_dns_label(d, v, &((struct head *)ctx)->ns);
+}
+
+static int h_labels(struct doc *d, const cJSON *v, void *ctx)
+{
+	struct head *h = ctx;
+
+	h->labels_at = v;
+	return read_labels(d, v, &h->labels);
+}
+
+static int read_head(struct doc *d, const cJSON *v, enum kind kind, struct head *h)
+{
+	static const struct doc_field rule[] = {
+		{ "name", h_name, true }, { "namespace", h_namespace, true }, { "labels", h_labels, false },
+	};
+	static const struct doc_field cluster_rule[] = {
+		{ "name", h_name, true }, { "labels", h_labels, false },
+	};
+	static const struct doc_field other[] = { { "name", h_name, true } };
+
+	if (kind == KIND_RULE)
+		return doc_object(d, v, rule, ARRAY_SIZE(rule), h);
+	if (kind == KIND_CLUSTER_RULE)
+		return doc_object(d, v, cluster_rule, ARRAY_SIZE(cluster_rule), h);
+	return doc_object(d, v, other, ARRAY_SIZE(other), h);
+}
+
+/* ---- rules ------------------------------------------------------------------------------------ */
+
+struct rule_ctx {
+	struct rule r;
+	const cJSON *reject, *to;
+};
+
+static int r_action(struct doc *d, const cJSON *v, void *ctx)
+{
+	static const char *const words[] = { "allow", "alert", "block" };
+	struct rule_ctx *x = ctx;
+	size_t i;
+
+	if (doc_word(d, v, words, ARRAY_SIZE(words), &i))
+		x->r.action = (enum cw_action)(CW_ACT_ALLOW + i);
+	return 0;
+}
+
+static int r_reject(struct doc *d, const cJSON *v, void *ctx)
+{
+	struct rule_ctx *x = ctx;
+
+	x->reject = v;
+	(void)doc_bool(d, v, &x->r.reject);
+	return 0;
+}
+
+static int r_mode(struct doc *d, const cJSON *v, void *ctx)
+{
+	static const char *const words[] = { "enforce", "alert" };
+	struct rule_ctx *x = ctx;
+	size_t i;
+
+	if (doc_word(d, v, words, ARRAY_SIZE(words), &i))
+		x->r.mode = i ? CW_MODE_ALERT : CW_MODE_ENFORCE;
+	return 0;
+}
+
+static int r_enabled(struct doc *d, const cJSON *v, void *ctx)
+{
+	(void)doc_bool(d, v, &((struct rule_ctx *)ctx)->r.enabled);
+	return 0;
+}
+
+struct side {
+	const char *ns;
+	bool to;
+	struct selector *v;
+	size_t n;
+};
+
+static int side_item(struct doc *d, const cJSON *v, void *ctx)
+{
+	struct side *s = ctx;
+	unsigned before = d->faults;
+	int r = read_selector(d, v, s->ns, s->to, &s->v[s->n]);
+
+	s->n += r == 0 && d->faults == before;
+	return r;
+}
+
+static int read_side(struct doc *d, const cJSON *v, const char *ns, bool to, struct selector **ret,
+		     size_t *ret_n)
+{
+	struct side s = { .ns = ns, .to = to };
+	int r;
+
+	if (cJSON_IsArray(v) && (unsigned)cJSON_GetArraySize(v) <= RULE_DOC_LIST_MAX) {
+		s.v = calloc((size_t)cJSON_GetArraySize(v) + 1, sizeof(*s.v));
+		if (!s.v)
+			return -ENOMEM;
+	}
+	r = doc_list(d, v, RULE_DOC_LIST_MAX, side_item, &s);
+	*ret = s.v;
+	*ret_n = s.n;
+	return r;
+}
+
+static int r_from(struct doc *d, const cJSON *v, void *ctx)
+{
+	struct rule_ctx *x = ctx;
+
+	return read_side(d, v, x->r.ns, false, &x->r.from, &x->r.nfrom);
+}
+
+static int r_to(struct doc *d, const cJSON *v, void *ctx)
+{
+	struct rule_ctx *x = ctx;
+
+	x->to = v;
+	return read_side(d, v, x->r.ns, true, &x->r.to, &x->r.nto);
+}
+
+static int r_ports(struct doc *d, const cJSON *v, void *ctx)
+{
+	struct rule_ctx *x = ctx;
+
+	return read_ports(d, v, &x->r.ports, &x->r.nports);
+}
+
+/* What depends on two fields, whichever came first. */
+static void check_rule(struct doc *d, const struct rule_ctx *x)
+{
+	const cJSON *item;
+	size_t i = 0, mark;
+
+	if (x->reject && x->r.reject && x->r.action && x->r.action != CW_ACT_BLOCK) {
+		mark = doc_enter(d, "reject");
+		doc_fault(d, x->reject, "reject-action", "action: block, or no reject",
+			  "reject answers what a rule blocks; this one says %s", cw_action_str(x->r.action));
+		doc_leave(d, mark);
+	}
+	if (x->r.action != CW_ACT_BLOCK || !cJSON_IsArray(x->to))
+		return;
+	cJSON_ArrayForEach(item, x->to) {
+		const cJSON *fqdn = json_get(item, "fqdn");
+
+		if (fqdn) {
+			mark = doc_enter(d, "to");
+			doc_enter_index(d, i);
+			doc_enter(d, "fqdn");
+			doc_fault(d, fqdn, "fqdn-block", "action: allow or alert; to block, use cidr",
+				  "a name cannot be blocked, as an address may serve other names too");
+			doc_leave(d, mark);
+		}
+		i++;
+	}
+}
+
+/* The two labels that mean something; they are fields of the rule, not labels of it. */
+static int take_origin(struct doc *d, struct head *h, struct rule *r)
+{
+	const char *origin = labels_get(&h->labels, LABEL_ORIGIN);
+	const char *access = labels_get(&h->labels, LABEL_ACCESS);
+	const cJSON *at = h->labels_at;
+	size_t mark = doc_enter(d, "metadata.labels");
+	size_t n = 0;
+
+	if (origin && strcmp(origin, "learned") != 0) {
+		doc_enter(d, LABEL_ORIGIN);
+		doc_fault(d, json_get(at, LABEL_ORIGIN), "origin", "learned, or no such label",
+			  "a document cannot claim this origin");
+	} else if (access && !origin) {
+		doc_enter(d, LABEL_ACCESS);
+		doc_fault(d, json_get(at, LABEL_ACCESS), "origin", LABEL_ORIGIN ": learned beside it",
+			  "only a learned rule comes from an access");
+	}
+	doc_leave(d, mark);
+	r->origin = origin ? ORIGIN_LEARNED : ORIGIN_MANUAL;
+	if (access && *access && set_str(&r->access, access) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < h->labels.n; i++) {
+		struct kv *kv = &h->labels.v[i];
+
+		if (strcmp(kv->key, LABEL_ORIGIN) == 0 || strcmp(kv->key, LABEL_ACCESS) == 0) {
+			free(kv->key);
+			free(kv->value);
+		} else {
+			h->labels.v[n++] = *kv;
+		}
+	}
+	h->labels.n = n;
+	r->labels = h->labels;
+	h->labels = (struct labels){};
+	return 0;
+}
+
+static int read_rule(struct job *j, const cJSON *root, const cJSON *spec, struct head *h)
+{
+	static const struct doc_field fields[] = {
+		{ "action", r_action, true }, { "reject", r_reject, false }, { "mode", r_mode, false },
+		{ "enabled", r_enabled, false }, { "from", r_from, true }, { "to", r_to, true },
+		{ "ports", r_ports, false },
+	};
+	struct rule_ctx x = { .r = { .enabled = true, .mode = CW_MODE_ENFORCE } };
+	struct doc *d = &j->d;
+	unsigned before = d->faults;
+	size_t mark;
+	int r = take_origin(d, h, &x.r);
+
+	x.r.name = take_ptr(h->name);
+	x.r.ns = take_ptr(h->ns);
+	if (r == 0 && spec) {
+		mark = doc_enter(d, "spec");
+		r = doc_object(d, spec, fields, ARRAY_SIZE(fields), &x);
+		if (r == 0)
+			check_rule(d, &x);
+		doc_leave(d, mark);
+	}
+	if (r == 0 && x.r.name)
+		r = claim_here(j, json_get(root, "metadata"), "rule", x.r.ns, x.r.name);
+	if (r == 0 && d->faults == before) {
+		r = PUSH(&j->got, rules, x.r, j->pos);
+		if (r == 0)
+			return 0;
+	}
+	rule_done(&x.r);
+	return r;
+}
+
+/* ---- the other kinds ---------------------------------------------------------------------------- */
+
+static int read_mode(struct job *j, const cJSON *root, const cJSON *spec, struct head *h)
+{
+	struct mode_setting m = { .name = take_ptr(h->name) };
+	unsigned before = j->d.faults;
+	size_t mark = doc_enter(&j->d, "spec");
+	int r = spec ? read_mode_spec(&j->d, spec, &m) : 0;
+
+	doc_leave(&j->d, mark);
+	if (r == 0 && m.name)
+		r = claim_here(j, json_get(root, "metadata"), "mode profile", NULL, m.name);
+	if (r == 0 && j->d.faults == before) {
+		r = PUSH(&j->got, modes, m, j->pos);
+		if (r == 0)
+			return 0;
+	}
+	mode_setting_done(&m);
+	return r;
+}
+
+static int read_quarantine(struct job *j, const cJSON *root, const cJSON *spec, struct head *h)
+{
+	struct quarantine q = { .name = take_ptr(h->name) };
+	unsigned before = j->d.faults;
+	size_t mark = doc_enter(&j->d, "spec");
+	int r = spec ? read_quarantine_spec(&j->d, spec, &q) : 0;
+
+	doc_leave(&j->d, mark);
+	if (r == 0 && q.name)
+		r = claim_here(j, json_get(root, "metadata"), "quarantine", NULL, q.name);
+	if (r == 0 && j->d.faults == before) {
+		r = PUSH(&j->got, quarantines, q, j->pos);
+		if (r == 0)
+			return 0;
+	}
+	quarantine_done(&q);
+	return r;
+}
+
+static int take_workload(void *arg, struct doc *d, const cJSON *v, struct inventory_workload *w)
+{
+	struct job *j = arg;
+	struct doc_pos pos = j->pos;
+	unsigned before = d->faults;
+	char text[ADDR_STR_MAX];
+	int r = claim_here(j, v, "workload", w->w.ns, w->w.name);
+
+	if (r == 0)
+		r = claim_here(j, v, "network namespace", NULL, w->netns);
+	for (size_t i = 0; r == 0 && i < w->w.naddrs; i++)
+		r = claim_here(j, v, "address", NULL, addr_str(&w->w.addrs[i], text));
+	if (r == 0 && d->faults == before) {
+		pos.line = yaml_line(d->yaml, v);
+		r = PUSH(&j->got, workloads, *w, pos);
+		if (r == 0)
+			return 0;
+	}
+	inventory_workload_done(w);
+	return r;
+}
+
+static int take_namespace(void *arg, struct doc *d, const cJSON *v, struct namespace *n)
+{
+	struct job *j = arg;
+	struct doc_pos pos = j->pos;
+	unsigned before = d->faults;
+	int r = claim_here(j, v, "namespace", NULL, n->name);
+
+	if (r == 0 && d->faults == before) {
+		pos.line = yaml_line(d->yaml, v);
+		r = PUSH(&j->got, namespaces, *n, pos);
+		if (r == 0)
+			return 0;
+	}
+	namespace_done(n);
+	return r;
+}
+
+static int read_inventory(struct job *j, const cJSON *spec)
+{
+	const struct inventory_sink sink = { take_workload, take_namespace, j };
+	size_t mark = doc_enter(&j->d, "spec");
+	int r = spec ? read_inventory_spec(&j->d, spec, &sink) : 0;
+
+	doc_leave(&j->d, mark);
+	return r;
+}
+
+/* ---- one document --------------------------------------------------------------------------------- */
+
+static bool known_kind(struct doc *d, const cJSON *root, enum kind *ret)
+{
+	static const char *const versions[] = { RULE_DOC_API };
+	const cJSON *api = json_get(root, "apiVersion"), *kind = json_get(root, "kind");
+	bool ok = true;
+	size_t mark, i = 0;
+
+	mark = doc_enter(d, "apiVersion");
+	if (!api) {
+		doc_fault(d, root, "missing-field", "apiVersion: " RULE_DOC_API, "the field \"apiVersion\" is missing");
+		ok = false;
+	} else if (!doc_word(d, api, versions, ARRAY_SIZE(versions), &i)) {
+		ok = false;
+	}
+	doc_leave(d, mark);
+	mark = doc_enter(d, "kind");
+	if (!kind) {
+		doc_fault(d, root, "missing-field", "AccessRule, ClusterAccessRule, ModeProfile, Quarantine or Inventory",
+			  "the field \"kind\" is missing");
+		ok = false;
+	} else if (!doc_word(d, kind, kind_words, ARRAY_SIZE(kind_words), &i)) {
+		ok = false;
+	}
+	doc_leave(d, mark);
+	*ret = (enum kind)i;
+	return ok;
+}
+
+static int read_document(struct job *j, const cJSON *root)
+{
+	static const struct doc_field named[] = {
+		{ "apiVersion", NULL, true }, { "kind", NULL, true }, { "metadata", NULL, true },
+		{ "spec", NULL, true },
+	};
+	static const struct doc_field inventory[] = {
+		{ "apiVersion", NULL, true }, { "kind", NULL, true }, { "metadata", NULL, false },
+		{ "spec", NULL, true },
+	};
+	struct doc *d = &j->d;
+	struct head h = {};
+	const cJSON *meta, *spec;
+	enum kind kind;
+	size_t mark;
+	int r;
+
+	d->prefix = "doc";
+	if (!cJSON_IsObject(root))
+		return doc_object(d, root, NULL, 0, NULL);
+	if (!known_kind(d, root, &kind))
+		return 0;
+	d->prefix = kind_prefix[kind];
+	r = kind == KIND_INVENTORY ? doc_object(d, root, inventory, ARRAY_SIZE(inventory), NULL)
+				   : doc_object(d, root, named, ARRAY_SIZE(named), NULL);
+	meta = json_get(root, "metadata");
+	spec = json_get(root, "spec");
+	if (r == 0 && meta) {
+		mark = doc_enter(d, "metadata");
+		r = read_head(d, meta, kind, &h);
+		doc_leave(d, mark);
+	}
+	if (r == 0) {
+		switch (kind) {
+		case KIND_RULE:
+		case KIND_CLUSTER_RULE:
+			r = read_rule(j, root, spec, &h);
+			break;
+		case KIND_MODE:
+			r = read_mode(j, root, spec, &h);
+			break;
+		case KIND_QUARANTINE:
+			r = read_quarantine(j, root, spec, &h);
+			break;
+		case KIND_INVENTORY:
+			r = read_inventory(j, spec);
+			break;
+		case KIND_COUNT:
+			break;
+		}
+	}
+	head_done(&h);
+	return r;
+}
+
+static int read_all(struct job *j, const struct yaml_docs *y)
+{
+	int r = 0;
+
+	j->d.yaml = y;
+	for (size_t i = 0; r == 0 && i < y->n; i++) {
+		j->d.number = y->docs[y->n - 1].index > 1 ? y->docs[i].index : 0;
+		j->pos.document = y->docs[i].index;
+		j->pos.line = yaml_line(y, y->docs[i].root);
+		r = read_document(j, y->docs[i].root);
+	}
+	if (r == 0 && !y->n)
+		doc_fault(&j->d, NULL, "empty", "at least one document", "there is no document in this file");
+	if (r == 0 && j->d.faults)
+		r = -EINVAL;
+	return r;
+}
+
+int rule_docs_parse(const char *file, const char *text, size_t len, const char *next,
+		    struct fail_list *f, struct rule_docs *docs)
+{
+	struct job j = { .d = { .file = file, .prefix = "doc", .next = next, .f = f } };
+	size_t first = f ? f->n : 0;
+	struct yaml_docs y = {};
+	int r;
+
+	r = yaml_parse(text, len, file, f, &y);
+	if (r < 0)
+		return r;
+	j.names = htab_new();
+	j.got.files = calloc(1, sizeof(char *));
+	if (j.got.files)
+		j.got.files[0] = strdup(file);
+	if (j.got.files && j.got.files[0])
+		j.got.nfiles = 1;
+	r = j.names && j.got.nfiles ? claim_former(j.names, docs) : -ENOMEM;
+	if (r == 0) {
+		j.pos.file = j.got.files[0];
+		r = read_all(&j, &y);
+		doc_sort(&j.d, first);
+	}
+	if (r == 0)
+		r = move_docs(&j.got, docs);
+	htab_free(j.names, free);
+	rule_docs_done(&j.got);
+	yaml_docs_done(&y);
+	return r;
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * set.h - inside of struct policy_set; for the compiler's own files only.
+ *
+ * Model: one-sided rules -> selectors -> which effective identities they match -> for each
+ * group's side a target (identity -> row). Image: what was written. A plan is the difference.
+ * Effective identities are known inside by a slot (dense, reused after collection), outside by a
+ * number that is never handed out twice.
+ */
+#pragma once
+
+#include "base/htab.h"
+#include "base/vec.h"
+#include "identity/ident.h"
+#include "identity/intern.h"
+#include "identity/universe.h"
+#include "policy/compile.h"
+#include "policy/ir.h"
+
+#define NIL UINT32_MAX
+#define SLOT_MAX 4000000u	/* effective identities kept at a time */
+
+struct u32s { uint32_t *v; size_t n, cap; };
+
+/* ---- bytes for digests and interning ---------------------------------------------------- */
+
+struct bytes { unsigned char *v; size_t n, cap; int err; };
+void bytes_put(struct bytes *b, const void *p, size_t n);
+void bytes_u32(struct bytes *b, uint32_t x);
+void bytes_str(struct bytes *b, const char *s); /* NULL and "" alike */
+void bytes_labels(struct bytes *b, const struct labels *l);
+void bytes_selector(struct bytes *b, const struct selector *s);
+void bytes_port(struct bytes *b, const struct port_spec *p);
+
+/* ---- selectors ---------------------------------------------------------------------------- */
+
+enum sel_kind {
+	SELK_LABELS,	/* by what a label identity has */
+	SELK_POD,	/* also by name or uid: matches single workloads */
+	SELK_NODES,	/* nodes by label */
+	SELK_CIDRS,	/* a list of cidrs minus excepts */
+};
+struct sel {
+	uint32_t id, refs;
+	enum sel_kind kind;
+	struct selector s;		/* not CIDRS; ns resolved */
+	struct selector *cidrs;		/* CIDRS */
+	size_t ncidrs;
+	struct u32s idents;		/* LABELS: slots of matching label identities */
+	struct u32s eids;		/* others: slots of effective identities that have it */
+	struct { struct ir **v; size_t n, cap; } subject_of[2]; /* rules by side */
+	size_t keylen;
+	unsigned char *key;
+};
+
+/* A label identity in use. */
+struct idn {
+	uint32_t number, refs;		/* refs: owners and effective identities; 0 = slot free */
+	const struct ident_info *info;
+	struct u32s sels, eids;
+};
+
+/* ---- effective identities ------------------------------------------------------------------ */
+
+struct ekey {
+	uint32_t realm;		/* enum cw_realm */
+	uint32_t base;		/* slot of the label identity, or reserved id */
+	uint32_t aset;		/* interned list of selectors that match this address, 0 = none */
+	uint32_t npset;		/* interned list of named ports, 0 = none */
+};
+struct eid_ent {
+	uint32_t number;	/* 0: slot free */
+	struct ekey key;
+	bool fixed;		/* reserved with an empty set: keeps its number */
+	bool published;		/* may be in the maps */
+	uint32_t holders;	/* addresses, prefixes and bare workloads that have it */
+	uint32_t pred;		/* slot it was split off and not published since, or NIL */
+	uint64_t dead_seq;	/* when the last holder left, 0 = alive or not committed */
+	struct group *groups;
+};
+
+/* ---- rules ---------------------------------------------------------------------------------- */
+
+struct span { uint32_t lo, hi; };	/* of the axis, inclusive */
+struct named { uint32_t name; uint8_t proto; };
+struct ir {
+	uint32_t rule;
+	uint8_t side, tier, effect, peer_realms; /* realms that match as a whole */
+	bool advisory, reject, subject_all, fresh;
+	int32_t priority;
+	char *ns;
+	uint32_t *subject, nsubject;	/* selectors that match some only */
+	uint32_t *peer, npeer;
+	struct span *spans;
+	uint32_t nspans;
+	struct named *named;
+	uint32_t nnamed;
+	uint32_t mark;		/* scratch */
+};
+/* What a rule object was translated to. */
+struct prule {
+	uint64_t digest;
+	bool seen;
+	char *at;		/* name for faults */
+	struct ir *ir[2];
+	size_t n;
+};
+
+struct qspec {			/* exceptions of a quarantine */
+	uint32_t id;
+	unsigned char *key;
+	size_t keylen;
+	bool seen;
+	uint32_t refs;		/* groups */
+	struct ir **ir[2];	/* by side; the last one blocks everything */
+	size_t n[2];
+};
+
+/* ---- rows, tables, groups -------------------------------------------------------------------- */
+
+struct extent { uint32_t at, n; };
+struct extents { struct extent *v; size_t n, cap; uint32_t used; };
+int extents_init(struct extents *x, uint32_t size, uint32_t keep_lo, uint32_t keep_hi);
+int extents_get(struct extents *x, uint32_t n, uint32_t *ret); /* -ENOSPC */
+int extents_put(struct extents *x, uint32_t at, uint32_t n);
+
+struct row { uint32_t at, n; bool written; };	/* at NIL: no room taken yet */
+
+struct table {
+	uint32_t base, slots;
+	uint32_t head[CW_REALM_SLOTS];
+	uint64_t seq;			/* retired at; 0 = in force */
+	struct table *next;
+	uint64_t *drain;		/* per class: emptied at, 0 = in use or free */
+	uint32_t row[];			/* by class; 0 = free */
+};
+struct tent { uint32_t ix, row; };
+struct pent { uint32_t ix, cls; uint64_t stale; }; /* stale: since when the default says the same */
+struct cell { uint32_t hash, npset, row, n; uint32_t *rule; };
+
+struct side {
+	/* model */
+	struct ir **rules;
+	uint32_t nrules;
+	bool uses_names, full, dirty;
+	struct { struct tent *v; size_t n, cap; } t;	/* identities that differ from their default */
+	uint32_t drow[CW_REALM_COUNT];
+	struct { struct cell *v; size_t n, cap; } cells;
+	/* image */
+	struct table *cur, *old;	/* old: retired, newest first */
+	struct { struct pent *v; size_t n, cap; } p;
+};
+struct gcfg { uint8_t mode, dflt, quar, always; uint32_t qspec; };
+struct group {
+	uint32_t number, eid, refs, slot;
+	struct gcfg cfg;
+	struct side side[2];
+	struct group *next_of_eid;
+	struct group *clone_of;		/* not published yet, must begin as this one's copy */
+	bool published, word_dirty;
+	uint64_t dead_seq;
+	/* scratch of one prepare: who leaves for which configuration */
+	uint32_t leaving;
+	struct gcfg to;
+	bool to_mixed;
+};
+
+/* ---- who has addresses ------------------------------------------------------------------------ */
+
+struct owner;
+struct holder {
+	struct addr addr;	/* zero: the workload without an address */
+	struct owner *owner;
+	uint32_t eid;		/* slot, NIL before the first assignment */
+	uint32_t mid;		/* slot published for a moment before the switch, or NIL */
+	struct group *group, *mid_group;
+	bool gone;
+};
+struct owner {
+	bool node, local, seen, host;
+	uint64_t digest;
+	char *ns, *name, *uid;	/* node: name only */
+	uint32_t idn;		/* workload: slot of its label identity */
+	uint32_t npset;
+	bool dirty;
+	struct u32s single;	/* POD or NODES selectors that match it, ascending */
+	struct gcfg cfg;
+	struct holder *h;
+	size_t nh;
+	uint32_t wl;
+	uint32_t pub_group, pub_eid;	/* as told by wl_group */
+	bool gone;
+	uint64_t dead_seq;
+	size_t keylen;
+	char *key;
+};
+struct addrrec {
+	struct addr a;
+	struct { struct holder **v; size_t n, cap; } claims;
+	struct cw_addr pub;
+	bool pub_set, dirty;
+};
+struct netrec {
+	struct prefix p;
+	uint8_t realm;
+	uint32_t eid, mid;
+	uint32_t aset;
+	struct cw_addr pub;
+	bool pub_set, seen, gone, dirty;
+};
+
+struct policy_set {
+	struct policy_limits lim;
+	uint64_t seed, seq;
+	bool poisoned;		/* ran out of memory half-way: judges on, prepares no more */
+	bool recompile;		/* the last prepare ran out of numbers while it made rows */
+	struct policy_plan *plan;
+
+	/* rules */
+	struct htab *rules;	/* key -> prule */
+	struct { struct ir **v; size_t n, cap; } all_ir, dead_ir, wide[2]; /* wide: by side, speak at every workload */
+	struct htab *qspecs;
+	struct { struct qspec **v; size_t n, cap; } qlist;
+	uint32_t next_qspec;
+	struct intern *names;	/* names of ports that rules use */
+
+	/* selectors and label identities */
+	struct { struct sel **v; size_t n, cap; } sels;
+	struct u32s sel_mark;
+	uint32_t mark;
+	uint32_t nsels;
+	struct htab *sel_by_key, *sel_by_ns, *sel_by_pair, *sel_by_pod;
+	struct u32s sel_loose, sel_nodes;
+	struct ident_table *idents;
+	struct { struct idn *v; size_t n, cap; } idns;
+	struct u32s idn_free;
+	struct htab *idn_by_number, *idn_by_ns, *idn_by_pair;
+
+	/* effective identities */
+	struct { struct eid_ent *v; size_t n, cap; } eids;
+	struct u32s eid_free;
+	struct htab *eid_by_number, *eid_by_key;
+	struct intern *asets, *npsets;
+	uint32_t next_eid, neids, realm_eids[CW_REALM_COUNT];
+	struct u32s eid_touched; /* new or with another key since the sides were compiled */
+	uint64_t single_digest;
+	struct universe *uni, *uni_old;
+	uint64_t uni_digest;
+
+	/* addresses */
+	struct htab *owners, *addrs, *nets;
+	uint32_t naddrs[2], nnets[2];	/* published, by family */
+	uint32_t conflicts;
+	struct { struct addrrec **v; size_t n, cap; } addr_dirty;
+	struct { struct netrec **v; size_t n, cap; } net_dirty;
+	struct { struct owner **v; size_t n, cap; } owner_dirty, owner_dead;
+	struct owner **wl_by_number;
+	uint32_t next_wl, nwls;
+
+	/* state that is remembered */
+	uint64_t ignore_digest, ns_digest, modes_digest, cluster_digest;
+	uint32_t enforce_always, local_node;
+	char **ignored;
+	size_t nignored;
+
+	/* groups */
+	struct { struct group **v; size_t n, cap; } groups;
+	struct group **group_by_number;
+	struct htab *group_by_key;
+	uint32_t next_group;
+	uint32_t *gen;		/* by word */
+
+	/* image */
+	struct intern *rows_in, *verdicts_in;
+	struct { struct row *v; size_t n, cap; } rowmeta;
+	struct extents rowtab_x, rows_x;
+	uint64_t *words, *rowtab, *rows;
+	struct cw_verdict *verdicts;
+	uint32_t npeers;
+
+	/* scratch of compiling a side */
+	struct u32s cell_of, cell_stamp;
+	uint32_t stamp;
+	const char *nospace;	/* what ran out */
+	uint32_t nospace_rule;
+};
+
+/* ---- sel.c --------------------------------------------------------------------------------------- */
+int sels_init(struct policy_set *set);
+void sels_done(struct policy_set *set);
+/* Takes a reference on the selector of these bytes. */
+int sel_get(struct policy_set *set, enum sel_kind kind, const struct selector *s, const char *ns, uint32_t *ret);
+int sel_get_cidrs(struct policy_set *set, const struct selector *const *v, size_t n, uint32_t *ret);
+void sel_unref(struct policy_set *set, uint32_t id);
+void sels_sweep(struct policy_set *set); /* frees what nobody refers to */
+/* Slot of a label identity; takes a reference. */
+int idn_get(struct policy_set *set, const struct ident_info *info, uint32_t *ret);
+void idn_unref(struct policy_set *set, uint32_t slot);
+/* Marks every selector of the effective identity; sel_marked() tests. */
+void eid_mark_sels(struct policy_set *set, uint32_t ix);
+static inline bool sel_marked(const struct policy_set *set, uint32_t id)
+{
+	return id < set->sel_mark.n && set->sel_mark.v[id] == set->mark;
+}
+const uint32_t *aset_sels(const struct policy_set *set, uint32_t aset, size_t *ret_n);
+/* Selectors that match one workload (POD) or node (NODES). */
+int sels_of_pod(struct policy_set *set, const struct owner *o, struct u32s *ret);
+int sels_of_node(struct policy_set *set, const struct labels *labels, struct u32s *ret);
+bool sel_matches_ident(const struct sel *s, const struct ident_info *i);
+
+/* ---- rules.c ---------------------------------------------------------------------------------------- */
+int rules_diff(struct policy_set *set, const struct policy_state *next, const struct ir_rule *more,
+	       size_t nmore, struct fail_list *f, bool *ret_names_changed);
+int qspecs_diff(struct policy_set *set, const struct policy_state *next);
+struct qspec *qspec_find(const struct policy_set *set, const struct quarantine *q);
+void rules_sweep(struct policy_set *set);
+void rules_done(struct policy_set *set);
+
+/* ---- owners.c: who has which address, and what it means ----------------------------------------------- */
+int owners_diff(struct policy_set *set, const struct policy_state *next, bool names_changed);
+void owners_done(struct policy_set *set);
+struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a);
+void owner_free(struct policy_set *set, struct owner *o);
+int addr_touch(struct policy_set *set, struct addrrec *a);
+
+/* ---- eid.c ------------------------------------------------------------------------------------------------ */
+struct chg {
+	struct holder *h;	/* or */
+	struct netrec *net;
+	uint32_t old;		/* slot it had; for a new prefix that of the longer cover; NIL */
+	bool existing;		/* holds `old` now */
+	bool removed;		/* will hold nothing */
+	struct ekey key;
+};
+struct chgs { struct chg *v; size_t n, cap; };
+int eids_assign(struct policy_set *set, struct chgs *c);
+int eids_init(struct policy_set *set);
+void eid_free(struct policy_set *set, uint32_t ix);
+uint32_t eid_slot(const struct policy_set *set, uint32_t number); /* NIL if none */
+bool ekey_same(const struct ekey *a, const struct ekey *b);
+
+/* ---- group.c ------------------------------------------------------------------------------------------------ */
+int groups_assign(struct policy_set *set, struct chgs *c);
+void group_free(struct policy_set *set, struct group *g);
+int groups_of_ir(struct policy_set *set, const struct ir *ir); /* marks the sides it speaks in */
+void group_touch_eid(struct policy_set *set, uint32_t ix);
+
+/* ---- side.c -------------------------------------------------------------------------------------------------- */
+int side_compile(struct policy_set *set, struct group *g, enum cw_side s);
+int side_eid(struct policy_set *set, struct group *g, enum cw_side s, uint32_t ix);
+void side_forget(struct policy_set *set, struct side *sd); /* model half */
+bool ir_speaks(const struct policy_set *set, const struct ir *ir, uint32_t ix);
+bool ir_hits(const struct policy_set *set, const struct ir *ir, const struct eid_ent *peer); /* after eid_mark_sels */
+uint32_t side_row(const struct side *sd, uint32_t ix, uint32_t realm);
+struct half { uint8_t action, tier, flags; uint32_t rule; };
+struct half side_decide(struct ir *const *rules, const uint32_t *chain, const uint64_t *act, size_t nwords,
+			bool adv, uint32_t tiers, enum cw_action dflt);
+bool ir_covers(const struct policy_set *set, const struct ir *ir, uint32_t npset, uint32_t axis);
+
+/* ---- rows.c --------------------------------------------------------------------------------------------------- */
+int verdict_get(struct policy_set *set, const struct cw_verdict *v, uint32_t *ret);
+int row_get(struct policy_set *set, const uint64_t *v, size_t n, uint32_t *ret); /* takes the verdicts' references over */
+void row_ref(struct policy_set *set, uint32_t row);
+void row_unref(struct policy_set *set, uint32_t row);
+const uint64_t *row_data(const struct policy_set *set, uint32_t row, size_t *ret_n);
+uint32_t row_find(const struct policy_set *set, uint32_t row, uint32_t axis); /* verdict index */
+
+/* ---- plan.c, commit.c, gc.c ------------------------------------------------------------------------------------ */
+struct refine { uint32_t cls, parent; bool implicit; }; /* implicit: parent is a realm */
+struct pset { uint32_t ix, cls; };
+struct splan {
+	struct group *g;
+	uint8_t side;
+	struct table *next;	/* to switch to, or NULL */
+	struct table *clone;	/* to begin with, or NULL */
+	struct { struct refine *v; size_t n, cap; } ref;
+	struct { struct pset *v; size_t n, cap; } sets;
+	struct { struct tent *v; size_t n, cap; } adds;	/* ix: class, row: its row, for the table in force */
+	struct { struct pent *v; size_t n, cap; } p;	/* entries afterwards */
+	bool new_entries;	/* p is to be taken over */
+};
+struct policy_plan {
+	struct policy_set *set;
+	struct { struct splan *v; size_t n, cap; } sides;
+	struct policy_plan_info info;
+};
+int plan_make(struct policy_set *set, struct fail_list *f, struct policy_plan **ret);
+void plan_free(struct policy_plan *p);
+struct cw_addr addr_value(const struct policy_set *set, const struct holder *h, uint32_t eid, const struct group *g);
+struct cw_addr net_value(const struct policy_set *set, const struct netrec *n, uint32_t eid);
+struct table *table_new(uint32_t slots);
+void table_free(struct policy_set *set, struct table *t); /* rows and room too */
