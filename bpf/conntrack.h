@@ -17,51 +17,71 @@
 #define CW_T_OTHER 600
 #define CW_T_SHORTEST CW_T_CLOSED
 
-/* Which end of the canonical key the source is: 1 when it is a. */
-CW_INLINE __u8 cw_key4(struct cw_flow4_key *k, __be32 s, __be32 d, __u16 sp, __u16 dp, __u8 proto,
-		       __u16 zone)
+/*
+ * Ports travel as the packet has them, in one word: source low, destination high. The key is
+ * written in whole words too, since the hash reads it in words: narrower stores would stall it.
+ */
+CW_INLINE __u32 cw_ports(__u16 sport, __u16 dport)
 {
-	__u8 a_is_src = s < d || (s == d && sp <= dp);
+	return (__u32)cw_htons(dport) << 16 | cw_htons(sport);
+}
+
+CW_INLINE __u8 cw_ports_in_order(__u32 ports)
+{
+	return cw_ntohs((__u16)ports) <= cw_ntohs((__u16)(ports >> 16));
+}
+
+CW_INLINE void cw_key_tail(void *pa, __u8 a_is_src, __u32 ports, __u8 proto, __u16 zone)
+{
+	__u32 *w = pa;
+
+	w[0] = a_is_src ? ports : ports << 16 | ports >> 16;
+	w[1] = (__u32)proto << 16 | zone;
+}
+
+/* Fills the key; 1 when the packet's source is end a of it. */
+CW_INLINE __u8 cw_key4(struct cw_flow4_key *k, __be32 s, __be32 d, __u32 ports, __u8 proto, __u16 zone)
+{
+	__u8 a_is_src = s < d || (s == d && cw_ports_in_order(ports));
 
 	k->a = a_is_src ? s : d;
 	k->b = a_is_src ? d : s;
-	k->pa = cw_htons(a_is_src ? sp : dp);
-	k->pb = cw_htons(a_is_src ? dp : sp);
-	k->zone = zone;
-	k->proto = proto;
-	k->pad = 0;
+	cw_key_tail(&k->pa, a_is_src, ports, proto, zone);
 	return a_is_src;
 }
 
-CW_INLINE int cw_addr_less(const __u32 a[4], const __u32 b[4])
+CW_INLINE __u8 cw_key6(struct cw_flow6_key *k, const __u32 s[4], const __u32 d[4], __u32 ports,
+		       __u8 proto, __u16 zone)
 {
-	for (int i = 0; i < 4; i++)
-		if (a[i] != b[i])
-			return a[i] < b[i];
-	return 0;
-}
+	__u8 a_is_src;
+	const __u32 *a, *b;
 
-CW_INLINE __u8 cw_key6(struct cw_flow6_key *k, const __u32 s[4], const __u32 d[4], __u16 sp,
-		       __u16 dp, __u8 proto, __u16 zone)
-{
-	__u8 a_is_src = cw_addr_less(s, d) || (cw_addr_eq(s, d) && sp <= dp);
-
-	__builtin_memcpy(k->a, a_is_src ? s : d, 16);
-	__builtin_memcpy(k->b, a_is_src ? d : s, 16);
-	k->pa = cw_htons(a_is_src ? sp : dp);
-	k->pb = cw_htons(a_is_src ? dp : sp);
-	k->zone = zone;
-	k->proto = proto;
-	k->pad = 0;
+	/* The last word differs most often; any fixed order will do. */
+	if (s[3] != d[3])
+		a_is_src = s[3] < d[3];
+	else if (s[2] != d[2])
+		a_is_src = s[2] < d[2];
+	else if (s[1] != d[1])
+		a_is_src = s[1] < d[1];
+	else if (s[0] != d[0])
+		a_is_src = s[0] < d[0];
+	else
+		a_is_src = cw_ports_in_order(ports);
+	a = a_is_src ? s : d;
+	b = a_is_src ? d : s;
+	__builtin_memcpy(k->a, a, 16);
+	__builtin_memcpy(k->b, b, 16);
+	cw_key_tail(&k->pa, a_is_src, ports, proto, zone);
 	return a_is_src;
 }
 
 CW_INLINE __u8 cw_key_make(struct cw_work *w, const struct cw_pkt *p)
 {
+	__u32 ports = cw_ports(p->sport, p->dport);
+
 	if (p->family == 4)
-		return cw_key4(&w->k4, p->saddr[3], p->daddr[3], p->sport, p->dport, p->proto,
-			       w->zone);
-	return cw_key6(&w->k6, p->saddr, p->daddr, p->sport, p->dport, p->proto, w->zone);
+		return cw_key4(&w->k4, p->saddr[3], p->daddr[3], ports, p->proto, w->zone);
+	return cw_key6(&w->k6, p->saddr, p->daddr, ports, p->proto, w->zone);
 }
 
 CW_INLINE struct cw_flow *cw_flow_get(struct cw_work *w)

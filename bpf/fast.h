@@ -13,11 +13,10 @@
 
 struct cw_fast_in {
 	__u32 ep;
-	__u8 from_pod, proto, a_is_src, tcp_ok;
-	__u32 len, segs;
+	__u8 from_pod, proto, a_is_src;
 };
 
-CW_INLINE int cw_fast_settle(struct cw_flow *f, const struct cw_fast_in *in)
+CW_INLINE int cw_fast_settle(cw_ctx *ctx, struct cw_flow *f, const struct cw_fast_in *in)
 {
 	__u8 reply = in->a_is_src == !!(f->flags & CW_FLOW_F_B_ORIG);
 	__u32 side = in->from_pod == reply ? CW_INGRESS : CW_EGRESS;
@@ -47,7 +46,7 @@ CW_INLINE int cw_fast_settle(struct cw_flow *f, const struct cw_fast_in *in)
 	if ((side == CW_INGRESS) == !!(f->flags & CW_FLOW_F_ACCT_INGRESS)) {
 		if (CW_ACCT_EPOCH(f->acct) != (c->epoch & 0xfff))
 			return CW_S_GO_ON;
-		cw_account_traffic(c, f->acct, in->segs, in->len);
+		cw_account_traffic(c, f->acct, CW_SEGS(ctx), CW_LEN(ctx));
 	}
 	return CW_S_PASS;
 }
@@ -66,8 +65,6 @@ CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_p
 	    (*(__u32 *)eth->src != *(const __u32 *)e->mac ||
 	     *(__u16 *)(eth->src + 4) != *(const __u16 *)(e->mac + 4)))
 		return CW_S_GO_ON;
-	in.len = CW_LEN(ctx);
-	in.segs = CW_SEGS(ctx);
 	if (eth->proto == cw_htons(CW_ETHERTYPE_IP)) {
 		struct cw_ip4 *ip = (void *)(eth + 1);
 		struct cw_flow4_key k;
@@ -87,8 +84,7 @@ CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_p
 		} else if (in.proto != CW_PROTO_UDP) {
 			return CW_S_GO_ON;
 		}
-		in.a_is_src = cw_key4(&k, ip->saddr, ip->daddr, cw_ntohs(ports[0]),
-				      cw_ntohs(ports[1]), in.proto, e->zone);
+		in.a_is_src = cw_key4(&k, ip->saddr, ip->daddr, *(__u32 *)ports, in.proto, e->zone);
 		f = bpf_map_lookup_elem(&cw_flow4, &k);
 	} else if (eth->proto == cw_htons(CW_ETHERTYPE_IP6)) {
 		struct cw_ip6 *ip = (void *)(eth + 1);
@@ -108,11 +104,10 @@ CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_p
 		} else if (in.proto != CW_PROTO_UDP) {
 			return CW_S_GO_ON;
 		}
-		in.a_is_src = cw_key6(&k, ip->saddr, ip->daddr, cw_ntohs(ports[0]),
-				      cw_ntohs(ports[1]), in.proto, e->zone);
+		in.a_is_src = cw_key6(&k, ip->saddr, ip->daddr, *(__u32 *)ports, in.proto, e->zone);
 		f = bpf_map_lookup_elem(&cw_flow6, &k);
 	} else {
 		return CW_S_GO_ON;
 	}
-	return f ? cw_fast_settle(f, &in) : CW_S_GO_ON;
+	return f ? cw_fast_settle(ctx, f, &in) : CW_S_GO_ON;
 }

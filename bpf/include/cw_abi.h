@@ -233,7 +233,11 @@ enum cw_entry_slot { CW_ENTRY_TC, CW_ENTRY_SLOTS };
 
 /* ---- flows ---------------------------------------------------------------------------- */
 
-/* Canonical: (a, pa) is the smaller end. ICMP echo: pa = pb = id. Others: ports 0. */
+/*
+ * Canonical: a is the smaller address, compared by 32-bit words as the processor reads them, the
+ * last word first; between equal addresses the smaller port. ICMP echo: pa = pb = id. Others:
+ * ports 0. Keys are aligned to 4 bytes.
+ */
 struct cw_flow4_key {
 	__be32 a, b;
 	__be16 pa, pb;

@@ -28,14 +28,14 @@ static size_t key_len(bool v6)
 	return v6 ? sizeof(struct cw_flow6_key) : sizeof(struct cw_flow4_key);
 }
 
-/* The order of the data path: 32-bit words as the processor reads them, then ports as numbers. */
+/* The order of the data path: 32-bit words as the processor reads them, the last first, then ports. */
 static bool row_in_order(const struct flow_row *r)
 {
 	uint32_t a[4], b[4];
 
 	memcpy(a, r->a.b, 16);
 	memcpy(b, r->b.b, 16);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 3; i >= 0; i--) {
 		if (a[i] != b[i])
 			return a[i] < b[i];
 	}
