@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keys.c - every key of cellwalld.yaml, in the order it is printed. */
+#include "config/config.h"
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#define DAY_MS 86400000u
+
+#define WORDS(name, ...) static const char *const name##_words[] = { __VA_ARGS__ }
+#define VALUES(name, ...) static const uint64_t name##_values[] = { __VA_ARGS__ }
+#define OF(name) .words = name##_words, .values = name##_values, .nwords = ARRAY_SIZE(name##_words)
+#define AT(field) .offset = offsetof(struct config, field)
+
+WORDS(role, "all");
+VALUES(role, CONFIG_ROLE_ALL);
+WORDS(mode, "off", "learn", "alert", "enforce");
+VALUES(mode, CW_MODE_OFF, CW_MODE_LEARN, CW_MODE_ALERT, CW_MODE_ENFORCE);
+WORDS(unmatched, "block", "allow");
+VALUES(unmatched, CW_ACT_BLOCK, CW_ACT_ALLOW);
+WORDS(tiers, "networkpolicy", "admin");
+VALUES(tiers, 1u << CW_TIER_NETWORKPOLICY, 1u << CW_TIER_ADMIN);
+WORDS(local, "allow", "rules");
+VALUES(local, CW_CTL_LOCAL_NODE_ALLOW, CW_CTL_LOCAL_NODE_RULES);
+WORDS(hook, "auto", "tcx", "clsact");
+VALUES(hook, CONFIG_HOOK_AUTO, CONFIG_HOOK_TCX, CONFIG_HOOK_CLSACT);
+WORDS(level, "err", "warn", "info", "debug");
+VALUES(level, LOG_L_ERR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG);
+WORDS(format, "text", "json");
+VALUES(format, CONFIG_LOG_TEXT, CONFIG_LOG_JSON);
+
+const struct config_key config_keys[] = {
+	{ .path = "role", .type = CONFIG_WORD, AT(role), .dflt = "all", OF(role),
+	  .doc_en = "What this process is: all (controller and agent of one node).",
+	  .doc_zh = "本进程的角色：all（单节点的管控端与节点代理）。" },
+	{ .path = "cluster", .type = CONFIG_NAME, AT(cluster), .dflt = "local", .min = 1,
+	  .doc_en = "Name shown in every answer.",
+	  .doc_zh = "显示在每个回答中的集群名称。" },
+	{ .path = "node", .type = CONFIG_NAME, AT(node), .dflt = "\"\"",
+	  .doc_en = "Name of this node. Empty: the host's name.",
+	  .doc_zh = "本节点的名称。为空时使用主机名。" },
+	{ .path = "enforceAlways", .type = CONFIG_WORDS, AT(enforce_always), .dflt = "[]", OF(tiers),
+	  .doc_en = "Tiers whose blocks drop in every mode but off, such as [networkpolicy, admin].",
+	  .doc_zh = "除 off 外在所有模式下都执行阻断的策略层级，例如 [networkpolicy, admin]。" },
+	{ .path = "clusterCIDRs", .type = CONFIG_PREFIXES, AT(cluster_cidrs), .dflt = "[]",
+	  .doc_en = "Address ranges of the cluster: unresolved inside is unknown, outside is world.",
+	  .doc_zh = "集群的地址范围：范围内未解析的地址为 unknown，范围外为 world。" },
+	{ .path = "localNode", .type = CONFIG_WORD, AT(local_node), .dflt = "allow", OF(local),
+	  .doc_en = "This node to its own workloads: allow, or judged by rules.",
+	  .doc_zh = "本节点访问自身工作负载：allow 放行，rules 按策略判定。" },
+	{ .path = "mode.default", .type = CONFIG_WORD, AT(mode), .dflt = "learn", OF(mode),
+	  .doc_en = "Mode of what has no setting of its own. With learn, installing changes no traffic.",
+	  .doc_zh = "没有单独设置时的模式。learn 表示安装不改变任何流量。" },
+	{ .path = "mode.unmatched", .type = CONFIG_WORD, AT(unmatched), .dflt = "block", OF(unmatched),
+	  .doc_en = "Verdict for what no rule matches, where no ModeProfile says otherwise.",
+	  .doc_zh = "没有策略匹配时的默认判定，ModeProfile 可另行设置。" },
+
+	{ .path = "learn.foldCIDRs", .type = CONFIG_PREFIXES, AT(fold_cidrs), .dflt = "[]",
+	  .doc_en = "Addresses outside that are recorded as one range.",
+	  .doc_zh = "合并记录为一个网段的外部地址。" },
+	{ .path = "learn.ignoreLabels", .type = CONFIG_LABEL_KEYS, AT(ignore_labels),
+	  .dflt = "[pod-template-hash, controller-revision-hash, pod-template-generation, "
+		  "statefulset.kubernetes.io/pod-name, apps.kubernetes.io/pod-index, "
+		  "batch.kubernetes.io/controller-uid, batch.kubernetes.io/job-name, controller-uid, job-name]",
+	  .doc_en = "Labels left out of identities unless a rule names them.",
+	  .doc_zh = "不计入身份标识的标签，策略中明确引用时除外。" },
+	{ .path = "learn.scan.ports", .type = CONFIG_NUMBER, AT(scan_ports), .dflt = "100", .min = 2, .max = 65535,
+	  .doc_en = "A source that tries more ports within the window is held apart as a scan.",
+	  .doc_zh = "来源在时间窗内尝试的端口数超过此值时，按扫描单独搁置。" },
+	{ .path = "learn.scan.peers", .type = CONFIG_NUMBER, AT(scan_peers), .dflt = "50", .min = 2, .max = 65535,
+	  .doc_en = "The same for peers.",
+	  .doc_zh = "对端数量的同类阈值。" },
+	{ .path = "learn.scan.window", .type = CONFIG_DURATION, AT(scan_window_ms), .dflt = "60s", .min = 1000, .max = DAY_MS,
+	  .doc_en = "Window of the two figures above.",
+	  .doc_zh = "以上两个阈值的时间窗。" },
+	{ .path = "learn.drain", .type = CONFIG_DURATION, AT(drain_ms), .dflt = "1s", .min = 100, .max = 60000,
+	  .doc_en = "Time between two readings of the kernel's counters.",
+	  .doc_zh = "两次读取内核计数之间的间隔。" },
+	{ .path = "learn.accessesPerWorkload", .type = CONFIG_NUMBER, AT(share_accesses), .dflt = "0", .max = 1u << 20,
+	  .doc_en = "Distinct accesses one workload may have before ports fold. 0: its share of maps.accesses.",
+	  .doc_zh = "单个工作负载可记录的不同网络访问数，超出后折叠端口。0 表示按 maps.accesses 平分。" },
+	{ .path = "learn.pairsPerWorkload", .type = CONFIG_NUMBER, AT(share_pairs), .dflt = "0", .max = 1u << 20,
+	  .doc_en = "Pairs one workload may have after that, before peers fold. 0: its share of maps.pairs.",
+	  .doc_zh = "此后单个工作负载可记录的对端对数，超出后折叠对端。0 表示按 maps.pairs 平分。" },
+
+	{ .path = "start.unresolved", .type = CONFIG_CLOSED, AT(closed), .dflt = "open",
+	  .doc_en = "What is attached but not resolved yet: open, or closed (DNS and probes only).",
+	  .doc_zh = "已挂接但尚未解析的工作负载：open 放行，closed 仅允许 DNS 与探测。" },
+	{ .path = "attach.hook", .type = CONFIG_WORD, AT(hook), .dflt = "auto", OF(hook),
+	  .doc_en = "auto takes tcx where the kernel has it, else clsact.",
+	  .doc_zh = "auto 在内核支持时使用 tcx，否则使用 clsact。" },
+	{ .path = "attach.repair", .type = CONFIG_DURATION, AT(repair_ms), .dflt = "100ms", .min = 10, .max = 60000,
+	  .doc_en = "Time between two checks that nobody removed an attachment.",
+	  .doc_zh = "检查挂接点是否被移除的间隔。" },
+	{ .path = "quarantine.shieldPackets", .type = CONFIG_NUMBER, AT(shield_pps), .dflt = "0", .max = 100000000,
+	  .doc_en = "A quarantined workload that sends more packets per second gets an XDP shield. 0: never.",
+	  .doc_zh = "被隔离的工作负载每秒发包超过此值时启用 XDP 屏蔽。0 表示不启用。" },
+
+	{ .path = "maps.policyEntries", .type = CONFIG_NUMBER, AT(policy_entries), .dflt = "65536", .min = 1024, .max = 16u << 20,
+	  .doc_en = "Room for identities that a group treats apart. A change that does not fit is refused whole.",
+	  .doc_zh = "策略条目容量。放不下的变更会被整体拒绝。" },
+	{ .path = "maps.rows", .type = CONFIG_NUMBER, AT(rows), .dflt = "4194304", .min = 4096, .max = 64u << 20,
+	  .doc_en = "Room for port intervals.",
+	  .doc_zh = "端口区间容量。" },
+	{ .path = "maps.groups", .type = CONFIG_NUMBER, AT(groups), .dflt = "16384", .min = 64, .max = 1u << 20,
+	  .doc_en = "Workload groups on this node.",
+	  .doc_zh = "本节点的工作负载组容量。" },
+	{ .path = "maps.endpoints", .type = CONFIG_NUMBER, AT(endpoints), .dflt = "4096", .min = 16, .max = 65536,
+	  .doc_en = "Guarded interfaces on this node.",
+	  .doc_zh = "本节点受防护的接口容量。" },
+	{ .path = "maps.addresses", .type = CONFIG_NUMBER, AT(addresses), .dflt = "262144", .min = 1024, .max = 16u << 20,
+	  .doc_en = "Known addresses, each family.",
+	  .doc_zh = "已知地址容量（每个地址族）。" },
+	{ .path = "maps.flows", .type = CONFIG_NUMBER, AT(flows), .dflt = "524288", .min = 1024, .max = 64u << 20,
+	  .doc_en = "Live flows.",
+	  .doc_zh = "活动连接容量。" },
+	{ .path = "maps.accesses", .type = CONFIG_NUMBER, AT(accesses), .dflt = "65536", .min = 1024, .max = 1u << 20,
+	  .doc_en = "Distinct accesses between two readings.",
+	  .doc_zh = "两次读取之间的不同网络访问容量。" },
+	{ .path = "maps.pairs", .type = CONFIG_NUMBER, AT(pairs), .dflt = "32768", .min = 1024, .max = 1u << 20,
+	  .doc_en = "Pairs of identities, used when a workload's accesses are over their share.",
+	  .doc_zh = "身份对容量，在工作负载的访问数超出份额后使用。" },
+	{ .path = "events.bytes", .type = CONFIG_POWER, AT(event_bytes), .dflt = "1048576", .min = 4096, .max = 256u << 20,
+	  .doc_en = "Size of the event ring, a power of two. What is lost here is counted and recorded anyway.",
+	  .doc_zh = "事件环大小，须为 2 的幂。此处丢失的事件仍被计数与记录。" },
+	{ .path = "events.gap", .type = CONFIG_DURATION, AT(event_gap_ms), .dflt = "1s", .min = 1, .max = 3600000,
+	  .doc_en = "Least time between two events about one access and outcome.",
+	  .doc_zh = "同一访问同一结果的两次事件之间的最短间隔。" },
+
+	{ .path = "api.socket", .type = CONFIG_PATH, AT(socket), .dflt = "/run/cellwall/api.sock", .min = 1, .max = 107,
+	  .doc_en = "The API's unix socket. Nothing listens on the network.",
+	  .doc_zh = "API 的 unix 套接字。不监听网络。" },
+	{ .path = "api.writeUIDs", .type = CONFIG_IDS, AT(write_uids), .dflt = "[]", .max = UINT32_MAX - 1,
+	  .doc_en = "Users that may change things, beside root.",
+	  .doc_zh = "除 root 外可进行更改的用户 ID。" },
+	{ .path = "api.writeGIDs", .type = CONFIG_IDS, AT(write_gids), .dflt = "[]", .max = UINT32_MAX - 1,
+	  .doc_en = "The same for groups.",
+	  .doc_zh = "可进行更改的用户组 ID。" },
+	{ .path = "paths.state", .type = CONFIG_PATH, AT(state_dir), .dflt = "/var/lib/cellwall", .min = 1, .max = 1024,
+	  .doc_en = "Rules, accesses and history.",
+	  .doc_zh = "策略、网络访问与历史记录的目录。" },
+	{ .path = "paths.pins", .type = CONFIG_PATH, AT(pin_root), .dflt = CW_PIN_ROOT, .min = 1, .max = 1024,
+	  .doc_en = "Where programs and maps are pinned, on a BPF file system.",
+	  .doc_zh = "程序与映射的固定路径，须在 BPF 文件系统上。" },
+	{ .path = "paths.inventory", .type = CONFIG_PATH, AT(inventory), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "Inventory file that is watched for workloads. Empty: none.",
+	  .doc_zh = "被监视的工作负载清单文件。为空表示没有。" },
+	{ .path = "log.level", .type = CONFIG_WORD, AT(log_level), .dflt = "info", OF(level),
+	  .doc_en = "Least important line that is written.",
+	  .doc_zh = "写出的最低日志级别。" },
+	{ .path = "log.format", .type = CONFIG_WORD, AT(log_format), .dflt = "text", OF(format),
+	  .doc_en = "text, or one JSON object a line.",
+	  .doc_zh = "text，或每行一个 JSON 对象。" },
+};
+const size_t config_nkeys = ARRAY_SIZE(config_keys);
+
+_Static_assert(ARRAY_SIZE(config_keys) <= CONFIG_KEYS_MAX, "room for the source of each value");
