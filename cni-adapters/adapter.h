@@ -61,8 +61,8 @@ struct cni_adapter {
 	/* How sure this adapter is that its CNI runs here, 0 (not) to 100, from the directory of
 	 * network configurations (-1: there is none). */
 	int (*probe)(int confdir_fd);
-	/* 0; -ENOENT the workload's table is not given; -EAGAIN no interface there yet, or its other
-	 * end is missing from a stale table: dump again. */
+	/* 0; -ENOENT the workload's table is not given; -EAGAIN no interface there yet, or its
+	 * other end is missing from a stale table: dump again. */
 	int (*resolve)(const struct cni_query *q, struct cni_endpoints *ret);
 };
 

@@ -22,6 +22,7 @@
  */
 enum sort { INNER, STACKED, OUTLET };
 
+#define ELSEWHERE "guard.lower-elsewhere", "its parent is in another namespace"
 #define TUNNEL "guard.tunnel", "tunnel: its outer packets leave by another namespace"
 
 static const struct {
@@ -42,7 +43,7 @@ static const struct {
 	{ "ipvlan", STACKED, "guard.ipvlan", "ipvlan: its parent is in another namespace" },
 	{ "ipvtap", STACKED, "guard.ipvlan", "ipvtap: its parent is in another namespace" },
 	{ "vlan", STACKED, "guard.vlan", "vlan: its parent is in another namespace" },
-	{ "macsec", STACKED, "guard.lower-elsewhere", "its parent is in another namespace" },
+	{ "macsec", STACKED, ELSEWHERE },
 	{ "vxlan", STACKED, TUNNEL },
 	{ "geneve", STACKED, TUNNEL },
 	{ "gre", STACKED, TUNNEL },
@@ -58,13 +59,13 @@ static const struct {
 	{ "vti6", STACKED, TUNNEL },
 	{ "xfrm", STACKED, TUNNEL },
 	{ "tun", OUTLET, "guard.tap", "tap: its frames may be read by a process of the node" },
-	{ "openvswitch", OUTLET, "guard.ovs-internal", "internal port of a switch, no end on the node" },
+	{ "openvswitch", OUTLET, "guard.ovs-internal", "port of a switch, no end on the node" },
 	{ "", OUTLET, "guard.device", "a device of the node, given to the workload whole" },
 };
 
 static int probe(int confdir_fd)
 {
-	(void)confdir_fd; /* asks no configuration, so it fits any, and any that knows better wins */
+	(void)confdir_fd; /* asks no configuration: fits any, and any that knows better wins */
 	return 1;
 }
 
@@ -159,8 +160,8 @@ static int other_endpoint(const struct cni_query *q, const struct link *l,
 	}
 	if (l->lower && l->lower_nsid == LINK_NSID_OWN)
 		return 0;
-	*ret = l->lower ? at_pod(q, l, "guard.lower-elsewhere", "its parent is in another namespace")
-			: at_pod(q, l, "guard.unknown-kind", "a kind of device without a known other end");
+	*ret = l->lower ? at_pod(q, l, ELSEWHERE) :
+			  at_pod(q, l, "guard.unknown-kind", "device without a known other end");
 	return 1;
 }
 

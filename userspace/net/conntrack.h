@@ -24,7 +24,7 @@ struct conntrack_entry {
 	uint8_t proto;		/* IPPROTO_* */
 	uint8_t v6;
 	uint8_t tcp_state;	/* TCP_CONNTRACK_*; 0 when not TCP */
-	uint32_t status;	/* IPS_*: bit 1 seen reply, bit 2 assured, 4 source NAT, 5 destination NAT */
+	uint32_t status;	/* IPS_*: see the two functions below */
 	uint32_t timeout_s;	/* left */
 	uint32_t mark;
 };

@@ -167,7 +167,8 @@ static struct link *pair_other(struct link_table *t, const struct link *l)
 		       o : NULL;
 }
 
-static uint32_t pair_follow(struct link_table *t, const struct link *l, uint32_t lower, int32_t nsid)
+static uint32_t pair_follow(struct link_table *t, const struct link *l, uint32_t lower,
+			    int32_t nsid)
 {
 	struct link *o = pair_other(t, l);
 
@@ -184,7 +185,8 @@ static size_t addr_place(const struct link *l, const struct link_addr *a)
 	size_t i;
 
 	for (i = 0; i < l->naddrs; i++)
-		if (l->addrs[i].plen == a->plen && !memcmp(&l->addrs[i].addr, &a->addr, sizeof(a->addr)))
+		if (l->addrs[i].plen == a->plen &&
+		    !memcmp(&l->addrs[i].addr, &a->addr, sizeof(a->addr)))
 			break;
 	return i;
 }
@@ -246,7 +248,8 @@ int link_table_apply(struct link_table *t, const struct link_change *c, uint32_t
 		if (!have)
 			break;
 		if (c->moved)
-			what = pair_follow(t, have, c->moved_ifindex ? c->moved_ifindex : have->ifindex,
+			what = pair_follow(t, have,
+					   c->moved_ifindex ? c->moved_ifindex : have->ifindex,
 					   c->moved_nsid);
 		link_remove(t, at);
 		what |= LINK_IS_GONE;

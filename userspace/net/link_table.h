@@ -40,7 +40,7 @@ struct link {
 	uint32_t mtu;
 	uint32_t master;	/* ifindex of the bridge, bond, ...; 0 none */
 	uint32_t lower;		/* IFLA_LINK: a veth's peer, a macvlan's parent; 0 none */
-	int32_t lower_nsid;	/* where `lower` counts: LINK_NSID_OWN, LINK_NSID_NONE, or a number */
+	int32_t lower_nsid;	/* where `lower` counts: a number, or LINK_NSID_OWN, _NONE */
 	uint16_t type;		/* ARPHRD_* */
 	uint8_t mac[6];		/* zero unless the address has six bytes */
 	char name[LINK_NAME_MAX];
@@ -77,7 +77,7 @@ enum link_change_kind {
 
 struct link_change {
 	enum link_change_kind kind;
-	int32_t in_nsid;	/* where it happened: LINK_NSID_OWN or the watched namespace's number */
+	int32_t in_nsid;	/* where: LINK_NSID_OWN, or a number of the watched namespace's */
 	struct link link;	/* addrs is never set */
 	struct link_addr addr;
 	int32_t nsid;
@@ -107,7 +107,7 @@ struct link_change {
  * disturbed too is given all the same, marked `torn`: use it, and dump again soon.
  */
 int link_table_fill(int netns_fd, struct link_table *ret);
-void link_table_done(struct link_table *t); /* empty and usable again; also an auto_cleanup function */
+void link_table_done(struct link_table *t); /* leaves it empty and usable; for auto_cleanup too */
 
 /* The number that one namespace has given to another. -ENOENT: none. Blocks shortly. */
 int link_nsid_ask(int netns_fd, int other_fd, int32_t *ret);
@@ -122,7 +122,8 @@ int link_table_learn(struct link_table *t, int netns_fd, int other_fd);
  * changes queued while a dump ran may be applied to it in order. Does not look at in_nsid:
  * the caller picks the table. The kernel is silent about the other end of a pair when one end
  * moves; where the other end is in the table and the move starts or ends here, it follows. A move
- * between two other namespaces shows in the next dump only. -ENOMEM, or -E2BIG at a limit (counted).
+ * between two other namespaces shows in the next dump only. -ENOMEM, or -E2BIG at a limit
+ * (counted).
  */
 int link_table_apply(struct link_table *t, const struct link_change *c, uint32_t *ret_what);
 

@@ -2,7 +2,6 @@
 #include "net/link_watch.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -29,12 +28,13 @@ static bool closing(const struct link_watch *w)
 	return uv_is_closing((const uv_handle_t *)&w->poll);
 }
 
-static void deliver(struct link_watch *w, int len, int32_t nsid)
+static void deliver(struct link_watch *w, size_t len, int32_t nsid)
 {
-	const struct nlmsghdr *h = (const void *)w->buf;
+	const struct nlmsghdr *h;
 	struct link_change c;
+	size_t at = 0;
 
-	for (; mnl_nlmsg_ok(h, len) && !closing(w); h = mnl_nlmsg_next(h, &len)) {
+	while (!closing(w) && (h = receive_next(w->buf, len, &at))) {
 		int r = link_msg_decode(h, &c);
 
 		if (r == -ENOMSG)
@@ -77,7 +77,7 @@ static void readable(uv_poll_t *poll, int status, int events)
 		else if (!r)
 			w->stats.foreign++;
 		else
-			deliver(w, r, nsid);
+			deliver(w, (size_t)r, nsid);
 	}
 	if (!w->lost || !empty || closing(w))
 		return;

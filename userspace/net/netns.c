@@ -167,7 +167,7 @@ int netns_run(int fd, int (*fn)(void *arg), void *arg)
 		return -r;
 	r = pthread_attr_setstacksize(&attr, RUN_STACK_BYTES);
 	if (!r) {
-		/* The new thread inherits the mask: signals stay with the threads that wait for them. */
+		/* The new thread inherits the mask: signals stay with those that wait for them. */
 		sigfillset(&all);
 		pthread_sigmask(SIG_SETMASK, &all, &old);
 		r = pthread_create(&thread, &attr, run_thread, &run);

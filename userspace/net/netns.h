@@ -53,7 +53,8 @@ int netns_key(int fd, struct netns_key *ret);
  * Runs fn(arg) on a thread of its own inside the namespace and waits for it; returns what fn
  * returned, or a negative errno when the thread or setns failed (fn then did not run). fd -1
  * means the caller's own namespace: fn runs on the calling thread. On the other thread all
- * signals are blocked. Blocks as long as fn does. Needs CAP_SYS_ADMIN. May be called from any thread, also at once.
+ * signals are blocked. Blocks as long as fn does. Needs CAP_SYS_ADMIN. May be called from any
+ * thread, also at once.
  */
 int netns_run(int fd, int (*fn)(void *arg), void *arg);
 

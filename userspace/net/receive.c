@@ -106,12 +106,13 @@ int receive_dump(int netns_fd, int protocol, struct nlmsghdr *req,
 	if (send(sock, req, req->nlmsg_len, 0) < 0)
 		return -errno;
 	for (;;) {
-		int left = receive_one(sock, buf, RECEIVE_BUF, NULL);
-		const struct nlmsghdr *h = (void *)buf;
+		int len = receive_one(sock, buf, RECEIVE_BUF, NULL);
+		const struct nlmsghdr *h;
+		size_t at = 0;
 
-		if (left < 0)
-			return left == -EAGAIN ? -ETIMEDOUT : left;
-		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		if (len < 0)
+			return len == -EAGAIN ? -ETIMEDOUT : len;
+		while ((h = receive_next(buf, (size_t)len, &at))) {
 			r = dump_answer(h, req->nlmsg_seq, &torn, fn, arg);
 			if (ret_torn)
 				*ret_torn = torn;

@@ -162,7 +162,7 @@ int request_run(struct nl_sock *s, struct nl_msg *m, int (*fn)(void *arg, struct
 		return errno_of(r);
 	while (!x.done) {
 		r = nl_recvmsgs(s, cb);
-		if (r < 0 && !x.done) /* the kernel's own refusal is done, and kept exact in x.err */
+		if (r < 0 && !x.done) /* the kernel's own refusal is done, and exact in x.err */
 			return errno_of(r);
 	}
 	if (x.err < 0)

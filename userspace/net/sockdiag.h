@@ -16,10 +16,11 @@
 struct sockdiag_socket {
 	uint8_t proto;		/* IPPROTO_TCP, _UDP, _SCTP */
 	uint8_t v6;		/* an IPv6 socket; its addresses may still be IPv4 */
-	uint8_t state;		/* TCP_ESTABLISHED = 1 ... TCP_LISTEN = 10; UDP: 1 connected, 7 not */
+	uint8_t state;		/* TCP_ESTABLISHED 1 ... TCP_LISTEN 10; UDP: 1 connected, 7 not */
 	bool v6only;		/* of an IPv6 socket: takes no IPv4 */
 	bool v6only_known;	/* the kernel tells it of listeners and unconnected sockets only */
-	struct addr local, remote;	/* all zero of an IPv6 wildcard, ::ffff:0.0.0.0 of an IPv4 one */
+	/* A wildcard is all zero on an IPv6 socket, ::ffff:0.0.0.0 on an IPv4 one. */
+	struct addr local, remote;
 	uint16_t lport, rport;	/* host order */
 	uint32_t ifindex;	/* bound to this interface; 0 none */
 	uint32_t uid, inode;

@@ -129,6 +129,23 @@ static void send_some(bool from_pod, int n)
 	close(fd);
 }
 
+/* Does a datagram from the pod arrive? */
+static bool arrives(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	struct timeval tv = { .tv_usec = 200000 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char c;
+	bool got;
+
+	assert_int_equal(bind(fd, (void *)&any, sizeof(any)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
+	send_some(true, 1);
+	got = recv(fd, &c, 1, 0) == 1;
+	close(fd);
+	return got;
+}
+
 static uint64_t seen(const struct loader_set *s, uint32_t index)
 {
 	uint64_t v = 0;
@@ -264,34 +281,76 @@ static void clsact_to_tcx(void **state)
 	assert_int_equal(own_sh("tc qdisc show dev cwth | grep -q clsact"), 1);
 }
 
-/* Somebody else's filters: before, beside and after ours, untouched by all we do. */
+static void foreign_filter(int code)
+{
+	struct bpf_insn in[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = code }, { .code = BPF_JMP | BPF_EXIT } };
+	int prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", in, 2, NULL);
+
+	(void)unlink("/run/foreign");
+	assert_int_equal(bpf_obj_pin(prog, "/run/foreign"), 0);
+	assert_int_equal(own_sh("tc filter replace dev cwth ingress prio 7 handle 1 bpf da pinned /run/foreign"), 0);
+	assert_int_equal(unlink("/run/foreign"), 0);
+	close(prog);
+}
+
+/* Somebody else's filter beside ours is untouched by all we do, and what it says holds. */
 static void foreign_untouched(void **state)
 {
-	static const char foreign[] = "tc filter show dev cwth ingress | grep -c 'pref 7 '";
+	static const char foreign[] = "tc filter show dev cwth ingress | grep -q 'pref 7 .*foreign'";
 	struct lab *lab = *state;
 	struct hook_state st;
 	struct hooks *older;
 
 	if (!ready)
 		skip();
-	assert_int_equal(own_sh("tc qdisc add dev cwth clsact &&"
-				"tc filter add dev cwth ingress prio 7 protocol ip u32 match u32 0 0 action pass"), 0);
+	assert_int_equal(own_sh("tc qdisc add dev cwth clsact"), 0);
+	foreign_filter(0 /* TC_ACT_OK */);
+	assert_int_equal(own_sh("%s", foreign), 0);
 	older = clsact_hooks(lab);
 	assert_int_equal(hooks_attach(older, &lab->in, host_netns, &st), 0);
 	assert_int_equal(st.ahead, 0);
-	send_some(true, 3);
-	assert_int_equal(seen(lab->set, CW_CB(5, 1)), 3);
-	assert_int_equal(own_sh("%s >/dev/null", foreign), 0);
+	assert_true(arrives());
+	assert_int_equal(seen(lab->set, CW_CB(5, 1)), 1);
+	assert_int_equal(own_sh("%s", foreign), 0);
+	foreign_filter(2 /* TC_ACT_SHOT */);
+	assert_false(arrives()); /* their drop stands behind our "no objection" */
+	assert_int_equal(seen(lab->set, CW_CB(5, 1)), 2);
 	assert_int_equal(hooks_detach(older, &lab->in, host_netns), 0);
-	assert_int_equal(own_sh("%s >/dev/null", foreign), 0);
+	assert_int_equal(own_sh("%s", foreign), 0);
 	assert_int_equal(own_sh("tc qdisc show dev cwth | grep -q clsact"), 0); /* not of our making */
-	/* Their drop still holds behind our "no objection", also from tcx. */
-	assert_int_equal(own_sh("tc filter del dev cwth ingress prio 7 && "
-				"tc filter add dev cwth ingress prio 7 protocol ip u32 match u32 0 0 action drop"), 0);
+	hooks_free(older);
+	if (!features_has(&feat, FEAT_TCX))
+		return;
 	assert_int_equal(hooks_attach(lab->hooks, &lab->in, host_netns, &st), 0);
-	send_some(true, 3);
-	assert_int_equal(seen(lab->set, CW_CB(5, 1)), 6);
-	assert_int_equal(own_sh("tc -s filter show dev cwth ingress | grep -q 'dropped 3'"), 0);
+	assert_false(arrives()); /* also when ours is tcx */
+	assert_int_equal(seen(lab->set, CW_CB(5, 1)), 3);
+	assert_int_equal(loader_entry_clear(OWN_ROOT), 0);
+	assert_false(arrives()); /* and when a stub answers for itself */
+	assert_int_equal(own_sh("%s", foreign), 0);
+}
+
+/* A foreign filter in our very place is neither replaced nor deleted. */
+static void place_taken(void **state)
+{
+	struct lab *lab = *state;
+	struct hook_state st;
+	struct hooks *older;
+
+	if (!ready)
+		skip();
+	assert_int_equal(own_sh("tc qdisc add dev cwth clsact"), 0);
+	struct bpf_insn in[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = -1 }, { .code = BPF_JMP | BPF_EXIT } };
+	int prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "cw_stub", "GPL", in, 2, NULL); /* the name alone */
+	assert_int_equal(bpf_obj_pin(prog, "/run/foreign"), 0);
+	assert_int_equal(own_sh("tc filter add dev cwth ingress prio 1 handle 0xce11 bpf da pinned /run/foreign"), 0);
+	assert_int_equal(unlink("/run/foreign"), 0);
+	close(prog);
+	older = clsact_hooks(lab);
+	assert_int_equal(hooks_attach(older, &lab->in, host_netns, &st), -EEXIST);
+	assert_int_equal(hooks_check(older, &lab->in, host_netns, &st), HOOK_GONE);
+	assert_int_equal(hooks_detach(older, &lab->in, host_netns), 0);
+	assert_int_equal(own_sh("tc filter show dev cwth ingress | grep -q 'handle 0xce11'"), 0);
+	assert_int_equal(hooks_count(lab), 0);
 	hooks_free(older);
 }
 
@@ -356,6 +415,13 @@ static void removed_by_hand(void **state)
 	assert_int_equal(check(lab, &lab->in, HOOK_OVERTAKEN).ahead, 1);
 	close(other);
 	check(lab, &lab->in, HOOK_OK);
+	other = bpf_link_create(prog, (int)lab->out.ifindex, (enum bpf_attach_type)47, NULL);
+	assert_true(other >= 0); /* one that was there first does not stay before ours */
+	assert_int_equal(hooks_attach(lab->hooks, &lab->out, host_netns, &st), 0);
+	assert_int_equal(st.ahead, 0);
+	check(lab, &lab->out, HOOK_OK);
+	assert_int_equal(hooks_detach(lab->hooks, &lab->out, host_netns), 0);
+	close(other);
 
 	print_message("  foreign program in our link\n");
 	fd = link_of(&lab->in);
@@ -396,7 +462,7 @@ static void stale_pins(void **state)
 
 	if (!ready || !features_has(&feat, FEAT_TCX))
 		skip();
-	assert_int_equal(own_sh("ip link add cwtd type dummy && ip link set cwtd up"), 0);
+	assert_int_equal(own_sh("ip link add cwtd type veth peer name cwte && ip link set cwtd up"), 0);
 	other = hook_on("other", "cwtd", HOOK_INGRESS, 6);
 	assert_int_equal(hooks_attach(lab->hooks, &lab->in, host_netns, &st), 0);
 	assert_int_equal(hooks_attach(lab->hooks, &other, host_netns, &st), 0);
@@ -454,15 +520,15 @@ static void open_or_closed(void **state)
 		skip();
 	h = lab->in;
 	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &st), 0);
-	assert_int_equal(own_sh("nsenter --net=/proc/%d/ns/net ping -c1 -W1 " HOST " >/dev/null", (int)pod.pid), 0);
+	assert_true(arrives());
 	assert_int_equal(loader_entry_clear(OWN_ROOT), 0);
-	assert_int_equal(own_sh("nsenter --net=/proc/%d/ns/net ping -c1 -W1 " HOST " >/dev/null", (int)pod.pid), 0);
+	assert_true(arrives());
 	h.closed = true;
 	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &st), 0);
 	assert_true(st.adopted);
-	assert_int_equal(own_sh("nsenter --net=/proc/%d/ns/net ping -c1 -W1 " HOST " >/dev/null", (int)pod.pid), 1);
+	assert_false(arrives());
 	assert_int_equal(loader_set_activate(lab->set), 0);
-	assert_int_equal(own_sh("nsenter --net=/proc/%d/ns/net ping -c1 -W1 " HOST " >/dev/null", (int)pod.pid), 0);
+	assert_true(arrives());
 }
 
 /* The pod's own end, in its own namespace. */
@@ -483,7 +549,6 @@ static void pod_side(void **state)
 	send_some(false, 6);
 	assert_int_equal(seen(lab->set, CW_CB(4, 0)), 6);
 	assert_int_equal(hooks_check(lab->hooks, &h, pod.netns_fd, &st), HOOK_OK);
-	/* The device goes to the host: the link stays on it, but not where the hook says. */
 	assert_int_equal(hooks_detach(lab->hooks, &h, pod.netns_fd), 0);
 }
 
@@ -529,7 +594,8 @@ static void upgrade_unjudged_zero(void **state)
 	assert_int_equal(hooks_attach(lab->hooks, &lab->in, host_netns, &st), 0);
 	s.fd = netns_run(pod.netns_fd, sock_make, NULL);
 	assert_true(s.fd >= 0);
-	assert_int_equal(own_sh("nsenter --net=/proc/%d/ns/net ping -c1 -W1 " HOST " >/dev/null", (int)pod.pid), 0);
+	send_some(true, 1); /* the neighbour is known before the race begins */
+	atomic_store(&s.sent, 1);
 	assert_int_equal(pthread_create(&thread, NULL, sender_run, &s), 0);
 	for (upgrades = 0; upgrades < 8; upgrades++) {
 		next = load(1);
@@ -604,7 +670,7 @@ static void storm(void **state)
 	assert_int_equal(uv_timer_init(&loop, &timer), 0);
 	timer.data = &a;
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(own_sh("ip link add cwts%d type dummy", i), 0);
+		assert_int_equal(own_sh("ip link add cwts%d type veth peer name cwtr%d", i, i), 0);
 	for (int i = 0; i < 20; i++) {
 		char dev[16], key[16];
 
@@ -656,20 +722,18 @@ static void xdp(void **state)
 	assert_int_equal(hooks_count(lab), 1);
 	assert_int_equal(hooks_detach(lab->hooks, &h, host_netns), 0);
 	assert_int_equal(own_sh("ip link show cwth | grep -q xdp"), 1);
-	/* A device whose driver cannot: generic. */
-	assert_int_equal(own_sh("ip link add cwtd type dummy"), 0);
-	h.ifindex = if_nametoindex("cwtd");
+	/* The loopback's driver cannot: generic. */
+	h.ifindex = if_nametoindex("lo");
 	assert_int_equal(hooks_attach_xdp(lab->hooks, &h, prog, host_netns, &st), 0);
 	assert_int_equal(st.kind, HOOK_KIND_XDP_GENERIC);
 	assert_int_equal(hooks_detach(lab->hooks, &h, host_netns), 0);
-	assert_int_equal(own_sh("ip link del cwtd"), 0);
 }
 
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(tcx), T(clsact_forced), T(clsact_to_tcx), T(foreign_untouched), T(removed_by_hand),
+		T(tcx), T(clsact_forced), T(clsact_to_tcx), T(foreign_untouched), T(place_taken), T(removed_by_hand),
 		T(stale_pins), T(refusals), T(open_or_closed), T(pod_side), T(upgrade_unjudged_zero),
 		T(storm), T(xdp),
 	};

@@ -8,8 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -453,6 +455,119 @@ static void real_images(void **state)
 	}
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static const struct loader_size small[] = {
+	{ "cw_flow4", 131072 }, { "cw_flow6", 4096 }, { "cw_frag", 256 }, { "cw_acct", 64 }, { "cw_rows", 1024 },
+	{ "cw_access0", 64 }, { "cw_access1", 64 }, { "cw_peers", 64 }, { "cw_pair0", 64 }, { "cw_pair1", 64 },
+};
+
+/* A restart that brings maps of its own: what the product's flows keep and what they do not. */
+static void real_flows_carry(void **state)
+{
+	struct loader_config cfg = { .root = OWN_ROOT, .fresh = true, .sizes = small, .nsizes = ARRAY_SIZE(small) };
+	const struct cw_flow had = {
+		.side = { { .ep = 3, .group = 4, .gen = 5, .verdict = 6, .outcome = CW_OUT_ALLOW, .reason = CW_R_RULE },
+			  { .ep = 7, .group = 8, .gen = 9, .outcome = CW_OUT_DROP } },
+		.seen = 10, .born = 11, .acct = CW_ACCT(1, 12), .flags = CW_FLOW_F_B_ORIG | CW_FLOW_F_KEEP,
+		.state = CW_FLOW_OPEN, .rst = 1,
+	};
+	struct cw_flow want = had, got;
+	struct loader_image tc = loader_image_tc();
+	struct loader_set *a = NULL, *b = NULL;
+	struct loader_carried sum = {};
+	uint64_t t0;
+
+	(void)state;
+	if (!ready)
+		skip();
+	assert_int_equal(loader_set_load(&tc, &cfg, NULL, &a), 0);
+	for (uint32_t i = 1; i <= 50000; i++) {
+		struct cw_flow4_key k = { .a = i, .b = 0xffffff, .pa = 1, .pb = 2, .zone = 3, .proto = 6 };
+
+		assert_int_equal(bpf_map_update_elem(loader_set_map_fd(a, "cw_flow4"), &k, &had, BPF_ANY), 0);
+	}
+	struct cw_flow6_key k6 = { .a = { 0xfd, 1 }, .b = { 0xfd, 2 }, .pa = 1, .pb = 2, .zone = 3, .proto = 17 };
+	assert_int_equal(bpf_map_update_elem(loader_set_map_fd(a, "cw_flow6"), &k6, &had, BPF_ANY), 0);
+	assert_int_equal(loader_set_activate(a), 0);
+	t0 = now_us();
+	assert_int_equal(loader_set_load(&tc, &cfg, NULL, &b), 0);
+	print_message("  loaded in %llu us\n", (unsigned long long)(now_us() - t0));
+	t0 = now_us();
+	assert_int_equal(loader_migrate_flows(b, loader_set_name(a), &sum), 0);
+	print_message("  %llu flows carried in %llu us\n", (unsigned long long)sum.flows,
+		      (unsigned long long)(now_us() - t0));
+	assert_int_equal(sum.tables, 2);
+	assert_int_equal(sum.flows, 50001);
+	assert_int_equal(sum.refused, 0);
+	want.side[0].group = want.side[0].gen = want.side[0].verdict = 0;
+	want.side[1].group = want.side[1].gen = 0;
+	want.acct = CW_ACCT(0xfff, 0);
+	assert_int_equal(bpf_map_lookup_elem(loader_set_map_fd(b, "cw_flow6"), &k6, &got), 0);
+	assert_memory_equal(&got, &want, sizeof(got));
+	struct cw_flow4_key k = { .a = 77, .b = 0xffffff, .pa = 1, .pb = 2, .zone = 3, .proto = 6 };
+	assert_int_equal(bpf_map_lookup_elem(loader_set_map_fd(b, "cw_flow4"), &k, &got), 0);
+	assert_memory_equal(&got, &want, sizeof(got));
+
+	/* What was opened in between comes with the second pass; what stands is left alone. */
+	k.a = 1000000;
+	assert_int_equal(bpf_map_update_elem(loader_set_map_fd(a, "cw_flow4"), &k, &had, BPF_ANY), 0);
+	assert_int_equal(loader_set_activate(b), 0);
+	assert_int_equal(loader_migrate_flows(b, loader_set_name(a), &sum), 0);
+	assert_int_equal(sum.flows, 1);
+	assert_int_equal(sum.refused, 50001);
+	assert_int_equal(loader_old_in_force(b, loader_set_name(a)), 0);
+	assert_int_equal(loader_old_remove(b, loader_set_name(a)), 0);
+	loader_set_free(a);
+	loader_set_free(b);
+}
+
+/* A program that the verifier refuses: the fault carries its last words. */
+static void verifier_refuses(void **state)
+{
+	struct loader_config cfg = { .root = OWN_ROOT };
+	struct loader_image img = image(1);
+	struct loader_set *s = NULL;
+	struct fail_list f = {};
+	unsigned char *elf = malloc(img.size);
+	static const unsigned char call_tail[] = { 0x85, 0, 0, 0, 12, 0, 0, 0 };
+	unsigned hits = 0;
+
+	(void)state;
+	if (!ready)
+		skip();
+	assert_non_null(elf);
+	memcpy(elf, img.elf, img.size);
+	for (size_t i = 0; i + 8 <= img.size; i += 8) { /* call 12 becomes a call of no helper */
+		if (!memcmp(elf + i, call_tail, 8)) {
+			elf[i + 4] = 0xff;
+			elf[i + 5] = 0x7f;
+			hits++;
+		}
+	}
+	assert_true(hits > 0);
+	img.elf = elf;
+	assert_true(loader_set_load(&img, &cfg, &f, &s) < 0);
+	assert_null(s);
+	assert_int_equal(f.n, 1);
+	print_message("  %s\n", f.items[0].message);
+	assert_non_null(strstr(f.items[0].message, "invalid func"));
+	assert_null(strchr(f.items[0].message, '\n'));
+	fail_list_done(&f);
+	free(elf);
+	/* Nothing of the attempt is left: the next load is the first. */
+	s = load(1, NULL);
+	assert_false(loader_set_adopted(s));
+	assert_non_null(strstr(loader_set_name(s), "-1"));
+	loader_set_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +578,8 @@ int main(void)
 		cmocka_unit_test_setup(refusals, setup),
 		cmocka_unit_test_setup(sweeps, setup),
 		cmocka_unit_test_setup(real_images, setup),
+		cmocka_unit_test_setup(real_flows_carry, setup),
+		cmocka_unit_test_setup(verifier_refuses, setup),
 	};
 
 	ready = own_enter();

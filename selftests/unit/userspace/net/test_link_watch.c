@@ -303,6 +303,26 @@ static void overrun(void **state)
 	stop(&b);
 }
 
+/*
+ * After an overrun the kernel drops in silence until the queue is empty: what happens before that
+ * must not be missed either.
+ */
+static void overrun_and_more_before_it_is_read(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, 0, 256u << 10); /* holds more messages than one wake-up reads */
+	batch(&b, 0, 300, "link add a# type veth peer name b#");
+	uv_run(&b.loop, UV_RUN_NOWAIT);
+	assert_true(b.n > 0 && b.n <= LINK_WATCH_BUDGET);
+	fixture_do(b.ns, "ip link add late type veth peer name late1");
+	until(&b, b.resyncs > 0);
+	until(&b, current(&b));
+	assert_non_null(link_table_find(&b.t, "late"));
+	stop(&b);
+}
+
 /* Random operations; at the end the table kept by changes equals a fresh dump. */
 static void kept_table_equals_dump(void **state)
 {
@@ -455,6 +475,7 @@ int main(void)
 		cmocka_unit_test(all_namespaces),
 		cmocka_unit_test(without_all_only_own),
 		cmocka_unit_test(overrun),
+		cmocka_unit_test(overrun_and_more_before_it_is_read),
 		cmocka_unit_test(kept_table_equals_dump),
 		cmocka_unit_test(budget),
 		cmocka_unit_test(forged),
