@@ -382,6 +382,10 @@ CW_GLOBAL int cw_slow(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 		r = cw_step_guard(ctx);
 		return r == CW_S_GO_ON ? cw_step_fragment() : r;
 	}
+	if (w->p.icmp_error) {
+		r = cw_step_guard(ctx);
+		return r == CW_S_GO_ON ? cw_step_related(ctx) : r;
+	}
 	w->a_is_src = cw_key_make(w, &w->p);
 	if (cw_flow_get(w)) {
 		r = cw_step_known(ctx);
@@ -389,8 +393,6 @@ CW_GLOBAL int cw_slow(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 		r = cw_step_guard(ctx);
 		if (r != CW_S_GO_ON)
 			return r;
-		if (w->p.icmp_error)
-			return cw_step_related(ctx);
 		r = cw_step_new();
 	}
 	if (w->p.frag == CW_FRAG_FIRST)
