@@ -154,7 +154,7 @@ int names_open(const char *dir, uint64_t instance, bool create, struct names **r
 		names_free(n);
 		return r;
 	}
-	for (char *p = text, *end; (end = memchr(p, '\n', len - (size_t)(p - text))); p = end + 1)
+	for (char *p = text, *end; p && (end = memchr(p, '\n', len - (size_t)(p - text))); p = end + 1)
 		take_line(n, p, (size_t)(end - p));
 	*ret = n;
 	return 0;

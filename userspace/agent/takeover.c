@@ -6,6 +6,7 @@
  * then let go.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define LOG_UNIT "takeover"
@@ -87,11 +88,10 @@ static int takeover(struct agent *a)
 	a->former.in_force = false;
 	(void)loader_migrate_flows(a->set, a->former.name, &second); /* what is not carried is judged as new */
 	ctl_takeover(a->maps, false);
-	log_info("took over; set='%s' flows=%llu late=%llu us=%llu", loader_set_name(a->set),
-		 (unsigned long long)first.flows, (unsigned long long)second.flows,
-		 (unsigned long long)((t1 - t0) / 1000));
-	agent_note(a, "took-over", NULL, "programs replaced, %llu flows carried over",
-		   (unsigned long long)(first.flows + second.flows));
+	log_info("took over; set='%s' flows=%" PRIu64 " late=%" PRIu64 " us=%" PRIu64, loader_set_name(a->set),
+		 first.flows, second.flows, (t1 - t0) / 1000);
+	agent_note(a, "took-over", NULL, "programs replaced, %" PRIu64 " flows carried over",
+		   first.flows + second.flows);
 	return 0;
 }
 
