@@ -12,6 +12,8 @@
  *   side[x].gen                  zero: judged again at the next packet
  *   side[x].group, .verdict      zero: numbers of the old set's tables
  *   acct                         an epoch that is over: registers again at the next packet
+ *
+ * A field whose meaning changes must therefore change its name: the order of a key's ends too.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -30,6 +32,7 @@
 #define LEAVES_MAX 256u
 #define ENTRY_SIZE_MAX 1024u
 #define BATCH 1024u
+#define BATCH_MAX (1u << 20)
 
 struct table {
 	int fd;
@@ -163,51 +166,93 @@ struct carry {
 };
 
 static void carry_one(const struct carry *c, const unsigned char *key, const unsigned char *value,
-		      struct loader_carried *sum)
+		      unsigned char *to_key, unsigned char *to_value)
 {
-	unsigned char k[ENTRY_SIZE_MAX] = {}, v[ENTRY_SIZE_MAX] = {};
-
-	move_run(c->key, c->nkey, key, k);
-	move_run(c->value, c->nvalue, value, v);
+	memset(to_key, 0, c->new.key_size);
+	memset(to_value, 0, c->new.value_size);
+	move_run(c->key, c->nkey, key, to_key);
+	move_run(c->value, c->nvalue, value, to_value);
 	if (c->acct >= 0)
-		memcpy(v + c->acct, &c->acct_value, sizeof(c->acct_value));
-	if (bpf_map_update_elem(c->new.fd, k, v, BPF_NOEXIST))
-		sum->refused++;
-	else
-		sum->flows++;
+		memcpy(to_value + c->acct, &c->acct_value, sizeof(c->acct_value));
+}
+
+/* Writes n entries; a batch stops at the first that stands already, and goes on behind it. */
+static void carry_write(const struct carry *c, unsigned char *keys, unsigned char *values, uint32_t n,
+			struct loader_carried *sum)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, o, .elem_flags = BPF_NOEXIST);
+	uint32_t done = 0, some;
+	int r;
+
+	while (done < n) {
+		unsigned char *k = keys + (size_t)done * c->new.key_size;
+		unsigned char *v = values + (size_t)done * c->new.value_size;
+
+		some = n - done;
+		r = bpf_map_update_batch(c->new.fd, k, v, &some, &o);
+		if (r < 0 && r != -EEXIST && r != -E2BIG && r != -ENOMEM) {
+			/* No such call on this kernel, and then `some` tells nothing. */
+			r = bpf_map_update_elem(c->new.fd, k, v, BPF_NOEXIST);
+			some = !r;
+		}
+		sum->flows += some;
+		sum->refused += r < 0;
+		done += some + (r < 0);
+	}
+}
+
+struct carry_mem {
+	unsigned char *keys, *values, *to_keys, *to_values;
+};
+
+static void carry_mem_done(struct carry_mem *m)
+{
+	free(m->keys);
+	free(m->values);
+	free(m->to_keys);
+	free(m->to_values);
+}
+
+static int carry_mem_get(const struct carry *c, uint32_t batch, struct carry_mem *m)
+{
+	carry_mem_done(m);
+	m->keys = calloc(batch, c->old.key_size);
+	m->values = calloc(batch, c->old.value_size);
+	m->to_keys = calloc(batch, c->new.key_size);
+	m->to_values = calloc(batch, c->new.value_size);
+	return m->keys && m->values && m->to_keys && m->to_values ? 0 : -ENOMEM;
 }
 
 static int carry_all(const struct carry *c, struct loader_carried *sum)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, o);
-	uint32_t batch = BATCH, n;
-	auto_free unsigned char *keys = NULL, *values = NULL;
+	auto_cleanup(carry_mem_done) struct carry_mem mem = {};
 	uint64_t token = 0; /* the kernel uses four bytes of it for hash maps */
+	uint32_t batch = BATCH, n;
 	bool first = true;
-	int r;
+	int r = carry_mem_get(c, batch, &mem);
 
+	if (r < 0)
+		return r;
 	do {
-		if (!keys) {
-			keys = calloc(batch, c->old.key_size);
-			values = calloc(batch, c->old.value_size);
-			if (!keys || !values)
-				return -ENOMEM;
-		}
 		n = batch;
-		r = bpf_map_lookup_batch(c->old.fd, first ? NULL : &token, &token, keys, values, &n, &o);
-		if (r == -ENOSPC && batch < 1u << 20) { /* one bucket holds more: nothing was moved on */
+		r = bpf_map_lookup_batch(c->old.fd, first ? NULL : &token, &token, mem.keys, mem.values, &n, &o);
+		if (r == -ENOSPC && batch < BATCH_MAX) { /* one bucket holds more: nothing was moved on */
 			batch *= 4;
-			free(take_ptr(keys));
-			free(take_ptr(values));
-			r = 0;
+			r = carry_mem_get(c, batch, &mem);
+			if (r < 0)
+				return r;
 			continue;
 		}
 		if (r < 0 && r != -ENOENT)
 			return r;
 		first = false;
 		for (uint32_t i = 0; i < n; i++)
-			carry_one(c, keys + (size_t)i * c->old.key_size,
-				  values + (size_t)i * c->old.value_size, sum);
+			carry_one(c, mem.keys + (size_t)i * c->old.key_size,
+				  mem.values + (size_t)i * c->old.value_size,
+				  mem.to_keys + (size_t)i * c->new.key_size,
+				  mem.to_values + (size_t)i * c->new.value_size);
+		carry_write(c, mem.to_keys, mem.to_values, n, sum);
 	} while (r != -ENOENT);
 	return 0;
 }

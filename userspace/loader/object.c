@@ -498,31 +498,9 @@ int loader_set_activate(struct loader_set *s)
 	return pin_dir_walk(dir, sweep_one, &sw);
 }
 
-/* The program in the entry slot uses a map of this set: looking a slot up gives a program id. */
 bool loader_set_in_force(const struct loader_set *s)
 {
-	uint32_t slot = CW_ENTRY_TC, prog_id, ids[64], len;
-	struct bpf_map_info mi = {};
-	const struct bpf_map *m;
-	auto_close int fd = -1;
-
-	if (bpf_map_lookup_elem(s->entry_fd, &slot, &prog_id))
-		return false;
-	fd = bpf_prog_get_fd_by_id(prog_id);
-	struct bpf_prog_info pi = { .nr_map_ids = ARRAY_SIZE(ids), .map_ids = (uintptr_t)ids };
-	len = sizeof(pi);
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &pi, &len))
-		return false;
-	bpf_object__for_each_map(m, s->obj) {
-		len = sizeof(mi);
-		if (!layout_is_set_map(m) || bpf_obj_get_info_by_fd(bpf_map__fd(m), &mi, &len))
-			continue;
-		for (uint32_t i = 0; i < pi.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
-			if (ids[i] == mi.id)
-				return true;
-		}
-	}
-	return false;
+	return loader_old_in_force(s, s->name) > 0;
 }
 
 bool loader_set_adopted(const struct loader_set *s)
@@ -563,60 +541,7 @@ int loader_set_prog_fd(const struct loader_set *s, const char *prog)
 	return p ? bpf_program__fd(p) : -ENOENT;
 }
 
-/* ---- old sets ---------------------------------------------------------------------------------------- */
-
-struct old_arg {
-	const struct loader_set *s;
-	struct old_name { char name[SET_NAME_MAX]; uint32_t n; } v[64]; /* far more than upgrades leave */
-	size_t n;
-};
-
-static int old_one(void *arg, const char *name)
-{
-	struct old_arg *o = arg;
-	uint64_t layout;
-	uint32_t abi, n;
-
-	if (o->n == ARRAY_SIZE(o->v) || set_name_parse(name, &abi, &layout, &n) || !strcmp(name, o->s->name))
-		return 0;
-	o->v[o->n].n = n;
-	(void)snprintf(o->v[o->n++].name, SET_NAME_MAX, "%s", name);
-	return 0;
-}
-
-static int old_cmp(const void *a, const void *b)
-{
-	const struct old_name *x = a, *y = b;
-
-	return x->n < y->n ? 1 : x->n > y->n ? -1 : strcmp(x->name, y->name);
-}
-
-int loader_old_list(const struct loader_set *s, int (*fn)(void *arg, const char *name), void *arg)
-{
-	struct old_arg o = { .s = s };
-	int r = pin_dir_walk(s->root, old_one, &o);
-
-	if (o.n)
-		qsort(o.v, o.n, sizeof(o.v[0]), old_cmp);
-	for (size_t i = 0; !r && i < o.n; i++)
-		r = fn(arg, o.v[i].name);
-	return r;
-}
-
-int loader_old_remove(const struct loader_set *s, const char *name)
-{
-	char path[PATH_MAX];
-	uint64_t layout;
-	uint32_t abi, n;
-	int r = set_name_parse(name, &abi, &layout, &n);
-
-	if (r < 0)
-		return r;
-	if (!strcmp(name, s->name))
-		return -EBUSY;
-	r = pin_path(path, "%s/%s", s->root, name);
-	return r < 0 ? r : pin_dir_remove(path);
-}
+/* ---- uninstall ------------------------------------------------------------------------------------ */
 
 int loader_uninstall(const char *root)
 {

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -122,7 +123,7 @@ static void name_injective(void **state)
 				.from_pod = bits & 16, .closed = bits & 32,
 			};
 
-			strcpy(h.key, keys[k]);
+			(void)snprintf(h.key, sizeof(h.key), "%s", keys[k]);
 			assert_int_equal(hook_pin_name(&h, names[n++]), 0);
 		}
 	}

@@ -600,8 +600,9 @@ static void flow_order(void **state)
 		{ "turned", "10.0.0.2", "10.0.0.1", 1, 9, true },
 		{ "equal addresses: ports", "10.0.0.1", "10.0.0.1", 5, 4, true },
 		{ "equal addresses, in order", "10.0.0.1", "10.0.0.1", 4, 5, false },
-		{ "IPv6, first word", "fd00::2", "fd01::1", 1, 1, false },
-		{ "IPv6, last word", "fd00::2", "fd00::1", 1, 1, true },
+		{ "IPv6, the last word first", "fd00::2", "fd01::1", 1, 1, true },
+		{ "IPv6, the first word last", "fd00::1", "fd01::1", 1, 1, false },
+		{ "IPv6, equal addresses: ports", "fd00::1", "fd00::1", 2, 1, true },
 	};
 
 	(void)state;
@@ -866,6 +867,142 @@ static void reasons(void **state)
 	assert_int_equal(got[CW_R_RULE].dropped, 0);
 }
 
+/* ---- together with the programs -------------------------------------------------------------------------------- */
+
+/* A datagram without payload, in an Ethernet frame; returns its length. */
+static uint32_t datagram(unsigned char *p, const struct addr *src, const struct addr *dst, uint16_t sport, uint16_t dport)
+{
+	bool v4 = addr_is_v4(src);
+	unsigned char *l4 = p + 14 + (v4 ? 20 : 40);
+	uint32_t sum = 0;
+
+	memset(p, 0, 64);
+	p[12] = v4 ? 0x08 : 0x86;
+	p[13] = v4 ? 0x00 : 0xdd;
+	if (v4) {
+		memcpy(p + 14, (unsigned char[]){ 0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17 }, 10);
+		memcpy(p + 26, src->b + 12, 4);
+		memcpy(p + 30, dst->b + 12, 4);
+		for (int i = 14; i < 34; i += 2)
+			sum += (uint32_t)p[i] << 8 | p[i + 1];
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = ~(sum + (sum >> 16));
+		p[24] = (unsigned char)(sum >> 8);
+		p[25] = (unsigned char)sum;
+	} else {
+		memcpy(p + 14, (unsigned char[]){ 0x60, 0, 0, 0, 0, 8, 17, 64 }, 8);
+		memcpy(p + 22, src->b, 16);
+		memcpy(p + 38, dst->b, 16);
+	}
+	memcpy(l4, (unsigned char[]){ (unsigned char)(sport >> 8), (unsigned char)sport, (unsigned char)(dport >> 8),
+				      (unsigned char)dport, 0, 8, 0, 0 }, 8);
+	return v4 ? 42 : 62;
+}
+
+static int first_access(void *arg, const struct access_row *r)
+{
+	struct access_row *last = arg;
+
+	*last = *r;
+	return 0;
+}
+
+/*
+ * What is written here is what the programs read, and the other way round: a datagram of an
+ * endpoint is judged by the policy put in, and its flow, access and traffic are found.
+ */
+static void data_path_agrees(void **state)
+{
+	static const struct { const char *src, *dst; } t[] = {
+		{ "10.0.0.1", "10.0.0.2" }, { "10.0.0.2", "10.0.0.1" }, { "10.0.0.1", "10.200.1.0" },
+		{ "10.0.0.200", "10.9.9.1" }, { "fd00::1", "fd00::2" }, { "fd00::2", "fd00::1" },
+		{ "fd00:1::1", "fd00:2::1" }, { "fd00:2::1", "fd00:1::1" }, { "fd00::9", "fd01::1" },
+	};
+	const struct ctl_settings ctl = { .share_accesses = 100, .share_pairs = 10, .event_gap = 1, .ephemeral_min = 32768 };
+	const struct cw_verdict allow = { .rule = 77, .action = CW_ACT_ALLOW, .tier = CW_TIER_MANUAL,
+					  .adv_rule = 77, .adv_action = CW_ACT_ALLOW, .adv_tier = CW_TIER_MANUAL };
+	const struct cw_ep ep = { .wl = 3, .group = 1, .eid = 300, .flags = CW_EP_ATTACHED | CW_EP_NO_MAC };
+	const uint64_t row = 0ull << 32 | 5, entry = 0ull << 32 | 1; /* start 0: verdict 5; offset 0, length 1 */
+	struct maps_clock now;
+
+	(void)state;
+	if (!ready)
+		skip();
+	ctl_set(m, &ctl);
+	assert_int_equal(verdict_store(m, 5, &allow), 0);
+	assert_int_equal(rows_store(m, 0, &row, 1), 0);
+	assert_int_equal(rowtab_store(m, 16 + CW_REALM_SLOTS, &entry, 1), 0);
+	for (uint32_t side = 0; side < 2; side++)
+		assert_int_equal(word_store(m, 1 * 2 + side, CW_WORD(4, CW_MODE_LEARN, 0, 16)), 0);
+	assert_int_equal(ep_map_set(m, 9, &ep), 0);
+	assert_int_equal(maps_clock(m, loader_set_prog_fd(set, "cw_now"), 250, &now), 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		const struct cw_addr mine = { .eid = 300, .group = 1, .wl = 3, .realm = CW_REALM_POD };
+		const struct cw_addr peer = { .eid = 400 + (uint32_t)i, .realm = CW_REALM_POD };
+		struct addr src = A(t[i].src), dst = A(t[i].dst);
+		struct flow_row key = { .a = src, .b = dst, .pa = 1000, .pb = 53, .proto = 17, .v6 = !addr_is_v4(&src) };
+		struct __sk_buff ctx = { .cb = { CW_CB(9, 1) } };
+		struct access_row last = {};
+		unsigned char pkt[64];
+		LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = pkt, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
+		struct cw_addr got;
+		struct cw_flow f;
+		uint64_t n = 0;
+
+		print_message("  %s -> %s\n", t[i].src, t[i].dst);
+		assert_int_equal(addr_map_set(m, 0, &src, &mine), 0);
+		assert_int_equal(addr_map_set(m, 0, &dst, &peer), 0);
+		o.data_size_in = datagram(pkt, &src, &dst, 1000, 53);
+		assert_int_equal(bpf_prog_test_run_opts(loader_set_prog_fd(set, "cw_main"), &o), 0);
+		assert_int_equal((int)o.retval, -1); /* no objection */
+		assert_int_equal(flow_map_count(m, &n), 0);
+		assert_int_equal(n, 1);
+		assert_int_equal(flow_map_get(m, &key, &f), 0);
+		assert_int_equal(f.side[CW_EGRESS].ep, 9);
+		assert_int_equal(f.side[CW_EGRESS].gen, 4);
+		assert_int_equal(f.side[CW_EGRESS].outcome, CW_OUT_ALLOW);
+		assert_int_equal(f.side[CW_INGRESS].ep, 0);
+		/* The originator, told by the key's order: seeding the same says the same. */
+		assert_int_equal(flow_map_del(m, &key), 0);
+		assert_int_equal(flow_map_seed(m, &key), 0);
+		struct cw_flow seeded;
+		assert_int_equal(flow_map_get(m, &key, &seeded), 0);
+		assert_int_equal(seeded.flags & CW_FLOW_F_B_ORIG, f.flags & CW_FLOW_F_B_ORIG);
+		assert_int_equal(flow_map_del(m, &key), 0);
+		assert_int_equal(addr_map_get(m, 0, &dst, &got), 0);
+		assert_int_equal(got.used, 1);
+
+		assert_int_equal(access_map_walk(m, 1, first_access, &last), 0);
+		struct cw_access_key k = { .src = 300, .dst = peer.eid, .port = 53, .proto = 17, .src_wl = 3,
+					   .family = key.v6 ? 6 : 4 };
+		struct access_row row1;
+		assert_int_equal(access_map_get(m, 1, &k, &row1), 0);
+		assert_int_equal(row1.val.flows, 1);
+		assert_int_equal(row1.val.cnt[CW_EGRESS][CW_OUT_ALLOW], 1);
+		assert_int_equal(row1.val.verdict[CW_EGRESS], 5);
+		assert_int_equal(row1.traffic.packets, 1);
+		assert_int_equal(row1.traffic.bytes, o.data_size_in);
+		assert_true(clock_age_ms(&now, row1.val.first) < 10000);
+		assert_int_equal(addr_map_del(m, 0, &src), 0);
+		assert_int_equal(addr_map_del(m, 0, &dst), 0);
+	}
+	uint64_t used, pairs;
+	access_map_used(m, 1, &used, &pairs);
+	assert_int_equal(used, ARRAY_SIZE(t));
+	struct cw_vstat hits5;
+	assert_int_equal(vstat_read(m, 5, 1, &hits5), 0);
+	assert_int_equal(hits5.flows, ARRAY_SIZE(t));
+
+	/* The table at rest keeps what it has; the next flow goes to the other. */
+	uint32_t epoch;
+	assert_int_equal(epoch_switch(m, &epoch), 0);
+	assert_int_equal(maps_grace(m), 0);
+	access_map_used(m, 1, &used, &pairs);
+	assert_int_equal(used, ARRAY_SIZE(t));
+	assert_int_equal(epoch_clear(m, 1), 0);
+}
+
 /* ---- the compiler's sink ------------------------------------------------------------------------------------- */
 
 static void sink(void **state)
@@ -926,7 +1063,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(opening), T(control), T(clocks), T(arrays), T(peers), T(hits), T(addresses), T(prefixes),
-		T(endpoints), T(listeners), T(shields), T(flow_order), T(flow_walk), T(accounting), T(reasons), T(sink),
+		T(endpoints), T(listeners), T(shields), T(flow_order), T(flow_walk), T(accounting), T(reasons),
+		T(data_path_agrees), T(sink),
 	};
 
 	ready = own_enter();
