@@ -12,6 +12,7 @@
  *	  expected: TEXT
  *	  next: FIRST LINE		only compared where a case gives one
  *
+ * ERROR_CASES_LIST=1 in the environment prints a line for each case.
  * ERROR_CASES_PRINT=1 in the environment prints the catalogue with what was got instead.
  */
 #pragma once
@@ -49,6 +50,7 @@ static void error_case_render(const struct fail_list *f, bool next, struct buf *
 static int error_cases_run(const char *path, error_case_fn *run, size_t *ret_n)
 {
 	bool print = getenv("ERROR_CASES_PRINT") != NULL;
+	bool list = getenv("ERROR_CASES_LIST") != NULL;
 	char *text = NULL, *line, *rest, *end;
 	struct buf name, kind, input, want;
 	struct buf *to = NULL;
@@ -79,7 +81,12 @@ static int error_cases_run(const char *path, error_case_fn *run, size_t *ret_n)
 			if (print) {
 				printf("=== %s\n--- %s\n%s--- want\n%s", name.data, kind.data ? kind.data : "",
 				       input.data ? input.data : "", got.data ? got.data : "");
-			} else if (strcmp(got.data ? got.data : "", wanted) != 0) {
+			} else if (strcmp(got.data ? got.data : "", wanted) == 0) {
+				if (list)
+					printf("ok %s: %s\n", path, name.data);
+			} else {
+				if (list)
+					printf("not ok %s: %s\n", path, name.data);
 				fprintf(stderr, "%s: case \"%s\"\n-- wanted:\n%s-- got:\n%s", path, name.data, wanted,
 					got.data ? got.data : "");
 				bad++;

@@ -49,7 +49,7 @@ static size_t extend(struct doc *d, const char *text)
 
 size_t doc_enter(struct doc *d, const char *key)
 {
-	auto_cleanup(buf_done) struct buf b;
+	auto_cleanup(buf_done) struct buf b = {};
 
 	buf_init(&b, 2 * KEY_SHOWN_MAX);
 	buf_adds(&b, d->path_len ? "." : "");
@@ -98,7 +98,7 @@ static void put_place(struct buf *b, const struct doc *d, unsigned line, const c
 static void add(struct doc *d, const cJSON *where, const cJSON *value, const char *name,
 		const char *expected, const char *message)
 {
-	auto_cleanup(buf_done) struct buf at, next;
+	auto_cleanup(buf_done) struct buf at = {}, next = {};
 	unsigned line = d->yaml && where ? yaml_line(d->yaml, where) : 0;
 	char full[96];
 
@@ -111,7 +111,27 @@ static void add(struct doc *d, const cJSON *where, const cJSON *value, const cha
 		buf_printf(&next, "correct line %u", line);
 	if (line && d->next)
 		buf_printf(&next, ", then\n%s", d->next);
+	if (d->f && d->f->n < FAIL_LIST_MAX)
+		d->lines[d->f->n] = line;
 	fail_add(d->f, -EINVAL, full, at.data, expected, next.data, "%s", message);
+}
+
+void doc_sort(struct doc *d, size_t first)
+{
+	struct fail_list *f = d->f;
+
+	for (size_t i = first + 1; f && i < f->n; i++) {
+		struct fail item = f->items[i];
+		unsigned line = d->lines[i];
+		size_t k = i;
+
+		for (; k > first && d->lines[k - 1] > line; k--) {
+			f->items[k] = f->items[k - 1];
+			d->lines[k] = d->lines[k - 1];
+		}
+		f->items[k] = item;
+		d->lines[k] = line;
+	}
 }
 
 int doc_fault(struct doc *d, const cJSON *node, const char *name, const char *expected,
@@ -138,16 +158,13 @@ static void put_words(struct buf *b, const char *wrong, const char *const *words
 		buf_printf(b, "; did you mean \"%s\"?", near);
 }
 
-static void unknown_field(struct doc *d, const cJSON *m, const struct doc_field *fields, size_t n)
+int doc_unknown(struct doc *d, const cJSON *m, const char *const *words, size_t n)
 {
-	auto_cleanup(buf_done) struct buf expected, message;
-	const char *words[FIELDS_MAX];
+	auto_cleanup(buf_done) struct buf expected = {}, message = {};
 	size_t mark = doc_enter(d, m->string);
 
 	buf_init(&expected, TEXT_MAX);
 	buf_init(&message, TEXT_MAX);
-	for (size_t i = 0; i < n; i++)
-		words[i] = fields[i].key;
 	put_words(&expected, m->string, words, n);
 	buf_adds(&message, "unknown field \"");
 	put_short(&message, m->string, KEY_SHOWN_MAX);
@@ -155,6 +172,7 @@ static void unknown_field(struct doc *d, const cJSON *m, const struct doc_field 
 	/* The value is not to blame. */
 	add(d, m, NULL, "unknown-field", expected.data, message.data ? message.data : "unknown field");
 	doc_leave(d, mark);
+	return 0;
 }
 
 static const char *type_name(const cJSON *v)
@@ -177,7 +195,9 @@ static void wrong_type(struct doc *d, const cJSON *v, const char *expected)
 
 int doc_object(struct doc *d, const cJSON *obj, const struct doc_field *fields, size_t n, void *ctx)
 {
+	const char *words[FIELDS_MAX], *near;
 	bool seen[FIELDS_MAX] = {};
+	char expected[64];
 	const cJSON *m;
 	size_t i;
 	int r = 0;
@@ -191,7 +211,14 @@ int doc_object(struct doc *d, const cJSON *obj, const struct doc_field *fields, 
 		for (i = 0; i < n && strcmp(fields[i].key, m->string) != 0; i++)
 			;
 		if (i == n) {
-			unknown_field(d, m, fields, n);
+			for (i = 0; i < n; i++)
+				words[i] = fields[i].key;
+			doc_unknown(d, m, words, n);
+			/* What was meant is not missing as well. */
+			near = nearest_word(m->string, words, n);
+			for (i = 0; near && i < n; i++)
+				if (words[i] == near)
+					seen[i] = true;
 			continue;
 		}
 		seen[i] = true;
@@ -210,7 +237,8 @@ int doc_object(struct doc *d, const cJSON *obj, const struct doc_field *fields, 
 		if (!fields[i].required || seen[i])
 			continue;
 		mark = doc_enter(d, fields[i].key);
-		doc_fault(d, obj, "missing-field", fields[i].key, "the field \"%s\" is missing",
+		snprintf(expected, sizeof(expected), "%s: ...", fields[i].key);
+		doc_fault(d, obj, "missing-field", expected, "the field \"%s\" is missing",
 			  fields[i].key);
 		doc_leave(d, mark);
 	}
@@ -295,7 +323,8 @@ bool doc_u64(struct doc *d, const cJSON *v, uint64_t min, uint64_t max, uint64_t
 
 bool doc_word(struct doc *d, const cJSON *v, const char *const *words, size_t n, size_t *ret)
 {
-	auto_cleanup(buf_done) struct buf expected;
+	auto_cleanup(buf_done) struct buf expected = {}, message = {};
+	const char *what = d->path;
 
 	for (size_t i = 0; i < n && cJSON_IsString(v); i++) {
 		if (strcmp(words[i], v->valuestring) == 0) {
@@ -305,6 +334,18 @@ bool doc_word(struct doc *d, const cJSON *v, const char *const *words, size_t n,
 	}
 	buf_init(&expected, TEXT_MAX);
 	put_words(&expected, cJSON_GetStringValue(v), words, n);
-	doc_fault(d, v, "word", expected.data, "this word is not known here");
+	if (!cJSON_IsString(v)) {
+		doc_fault(d, v, "type", expected.data, "found %s where a word is needed", type_name(v));
+		return false;
+	}
+	/* "unknown action "permit"": the last key of the path says what it is. */
+	for (const char *p = d->path; *p; p++)
+		if (*p == '.')
+			what = p + 1;
+	buf_init(&message, TEXT_MAX);
+	buf_printf(&message, "unknown %.*s \"", (int)strcspn(what, "["), what);
+	put_short(&message, v->valuestring, VALUE_SHOWN_MAX);
+	buf_adds(&message, "\"");
+	doc_fault(d, v, "word", expected.data, "%s", message.data ? message.data : "unknown word");
 	return false;
 }

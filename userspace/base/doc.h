@@ -26,6 +26,7 @@ struct doc {
 	unsigned faults;
 	char path[DOC_PATH_MAX]; /* of the field being read */
 	size_t path_len;
+	unsigned lines[FAIL_LIST_MAX]; /* of f->items that came from here */
 };
 
 /* Extends the path by ".key" or "[i]"; the result is what doc_leave() wants back. */
@@ -47,6 +48,12 @@ int doc_object(struct doc *d, const cJSON *obj, const struct doc_field *fields, 
 /* Calls read() for each item of a list of 1..max items. */
 int doc_list(struct doc *d, const cJSON *list, size_t max,
 	     int (*read)(struct doc *d, const cJSON *v, void *ctx), void *ctx);
+
+/* The unknown field m: its name, all that are known here, and a guess. Returns 0. */
+int doc_unknown(struct doc *d, const cJSON *m, const char *const *words, size_t n);
+/* Puts the faults from f->items[first] on in the order of their lines: checks of two fields at
+ * once come late. All of them must have come from this doc. */
+void doc_sort(struct doc *d, size_t first);
 
 /* Typed values; false after a fault was added. The text of doc_text lives in the tree. */
 bool doc_text(struct doc *d, const cJSON *v, size_t max, const char **ret);

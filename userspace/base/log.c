@@ -57,7 +57,7 @@ static void json_string(struct buf *b, const char *s)
 
 int log_vwrite(enum log_level level, const char *unit, int err, const char *fmt, va_list ap)
 {
-	auto_cleanup(buf_done) struct buf line;
+	auto_cleanup(buf_done) struct buf line = {};
 	char text[TEXT_BYTES], errtext[128] = "", when[32];
 	struct timespec ts;
 	const char *p;

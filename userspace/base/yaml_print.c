@@ -124,7 +124,7 @@ static void put_block(struct buf *b, const cJSON *j, int indent, bool begun)
 
 char *yaml_print(const cJSON *j)
 {
-	auto_cleanup(buf_done) struct buf b;
+	auto_cleanup(buf_done) struct buf b = {};
 
 	buf_init(&b, YAML_TEXT_MAX);
 	if (is_block(j)) {

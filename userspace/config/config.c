@@ -176,10 +176,12 @@ static int read_duration(struct doc *d, const struct config_key *k, const cJSON 
 	uint64_t ms;
 	int r;
 
-	if (!doc_text(d, v, 64, &s))
-		return 0;
 	snprintf(expected, sizeof(expected), "a time such as 250ms, 60s, 15m or 1h30m, from %" PRIu64
 		 "ms to %" PRIu64 "s", k->min, k->max / 1000);
+	if (cJSON_IsNumber(v))
+		return doc_fault(d, v, "duration", expected, "the number has no unit");
+	if (!doc_text(d, v, 64, &s))
+		return 0;
 	r = parse_duration_ms(s, k->max, &ms);
 	if (r == -EINVAL)
 		return doc_fault(d, v, "duration", expected, "this is no length of time");
@@ -219,7 +221,8 @@ static int read_path(struct doc *d, const struct config_key *k, const cJSON *v, 
 	if (!doc_text(d, v, k->max, &s))
 		return 0;
 	if (!(k->min == 0 && !*s) && s[0] != '/')
-		return doc_fault(d, v, "path", "a path that begins with /", "the path is not absolute");
+		return doc_fault(d, v, "path", "a path that begins with /",
+				 "the path is %s", *s ? "not absolute" : "empty");
 	for (const char *p = s; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return doc_fault(d, v, "path", "no control characters", "this is no path");

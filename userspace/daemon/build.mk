@@ -1,4 +1,7 @@
+ROOMS += daemon
+daemon_DIR := userspace/daemon
+daemon_EXCLUDE := userspace/daemon/main.c
 PROGRAMS += cellwalld
 cellwalld_MAIN := userspace/daemon/main.c
-cellwalld_ROOMS := agent controller config http store flow topology policy identity loader maps event \
-	net adapters base
+cellwalld_ROOMS := daemon agent controller config http store flow topology policy identity loader maps \
+	event net adapters base

@@ -28,9 +28,9 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "controller/controller.h"
+#include "daemon/uninstall.h"
 #include "http/http_server.h"
 #include "loader/features.h"
-#include "loader/object.h"
 
 struct daemon {
 	uv_loop_t loop;
@@ -336,9 +336,9 @@ static void usage(FILE *f)
 
 static int uninstall(const struct config *c)
 {
-	int r = loader_uninstall(c->pin_root);
+	int r = uninstall_all(c->pin_root);
 
-	if (r < 0 && r != -ENOTSUP) {
+	if (r < 0) {
 		fprintf(stderr, "error[agent.uninstall]: cannot remove everything under %s: %s\n", c->pin_root,
 			strerror(-r));
 		return 6;

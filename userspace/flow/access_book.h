@@ -190,5 +190,5 @@ int access_book_load_instance(struct access_book *b, const struct access_instanc
 int access_book_load_counter(struct access_book *b, const struct access_counter *c, uint64_t member,
 			     uint64_t scan);
 int access_book_load_fold(struct access_book *b, const struct access_fold *f);
-/* Ends the rebuilding: the tables of numbers go. 0 or -ENOMEM. */
+/* Ends the rebuilding: sums are compared, the tables of numbers go. -EBADMSG, -ENOMEM. */
 int access_book_load_done(struct access_book *b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* access_filter.h - one filter for lists of accesses and alerts. Fields are ANDed; unset ones match all. */
+/* access_filter.h - one filter for lists of accesses. Fields are ANDed; unset ones match all. */
 #pragma once
 
 #include <stdbool.h>

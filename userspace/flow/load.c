@@ -325,6 +325,15 @@ static int renew(struct htab **t)
 
 int access_book_load_done(struct access_book *b)
 {
+	for (size_t i = 0; i < b->accesses.n; i++) {
+		const struct access *a = b->accesses.v[i];
+		uint64_t flows = a->rest ? a->rest->c.flows : 0;
+
+		for (size_t j = 0; j < a->nmembers; j++)
+			flows += a->members[j]->c.flows;
+		if (flows != a->c.flows)
+			return -EBADMSG;
+	}
 	if (renew(&b->load_ends) || renew(&b->load_points) || renew(&b->load_accesses) ||
 	    renew(&b->load_members) || renew(&b->load_scans))
 		return -ENOMEM;

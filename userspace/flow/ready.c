@@ -13,6 +13,7 @@
 struct list {
 	struct ready_item *v;
 	size_t n, cap;
+	size_t named;
 	uint64_t dropped;
 };
 
@@ -52,7 +53,7 @@ static int item_add(struct list *l, const struct ready_item *from, bool sum)
 {
 	struct ready_item i = *from;
 
-	if (!sum && l->n >= READY_ITEMS_MAX) {
+	if (!sum && l->named >= READY_ITEMS_MAX) {
 		l->dropped++;
 		return 0;
 	}
@@ -65,6 +66,7 @@ static int item_add(struct list *l, const struct ready_item *from, bool sum)
 		item_done(&i);
 		return -ENOMEM;
 	}
+	l->named += !sum;
 	return 0;
 }
 
@@ -241,11 +243,11 @@ int ready_check(const struct ready_input *in, struct ready *ret)
 
 	r = check_replicas(in, &l);
 	if (!r)
+		r = check_schedules(in, &l); /* few, and not to be crowded out by what follows */
+	if (!r)
 		r = check_accesses(in, &l, &out);
 	if (!r)
 		r = check_loss(in, &l, &out);
-	if (!r)
-		r = check_schedules(in, &l);
 	if (!r && in->interfaces)
 		r = item_add(&l, &(struct ready_item){ .kind = READY_GUARD, .ok = in->guarded == in->interfaces,
 						       .have = in->guarded, .of = in->interfaces }, true);

@@ -79,6 +79,11 @@ static int entry_open(const char *root, bool create, int *ret_fd)
 	return 0;
 }
 
+int loader_entry_open(const char *root, int *ret_fd)
+{
+	return entry_open(root ? root : CW_PIN_ROOT, false, ret_fd);
+}
+
 int loader_entry_clear(const char *root)
 {
 	auto_close int fd = -1;

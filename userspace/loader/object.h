@@ -87,6 +87,8 @@ const char *loader_set_name(const struct loader_set *s);
  * at any point it leaves a working data path, old or new. An attachment was never without a program meanwhile. May be repeated.
  */
 int loader_set_activate(struct loader_set *s);
+/* Only for uninstall: the standing entry array, for hooks_open(); the caller closes it. -ENOENT: none. */
+int loader_entry_open(const char *root, int *ret_fd);
 /* Only for uninstall: empties the entry; stubs then answer as they were made to. */
 int loader_entry_clear(const char *root);
 

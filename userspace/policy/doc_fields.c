@@ -205,27 +205,36 @@ int read_exprs(struct doc *d, const cJSON *v, struct label_selector *ret)
 
 /* ---- controllers, prefixes, ports ------------------------------------------------------------ */
 
-int read_controller(struct doc *d, const cJSON *v, char **ret_kind, char **ret_name)
+int parse_controller(const char *s, char **ret_kind, char **ret_name)
 {
-	const char *s, *slash;
+	const char *slash = strchr(s, '/');
 	char kind[KIND_MAX + 1];
-	size_t n, i;
+	size_t n = slash ? (size_t)(slash - s) : 0, i;
 
-	if (!doc_text(d, v, DOC_NAME_MAX + KIND_MAX + 1, &s))
-		return 0;
-	slash = strchr(s, '/');
-	n = slash ? (size_t)(slash - s) : 0;
 	for (i = 0; i < n; i++)
 		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z')))
 			break;
 	if (!n || n > KIND_MAX || i < n || !is_dns_name(slash + 1))
-		return doc_fault(d, v, "controller", "KIND/NAME, such as Deployment/web",
-				 "this names no controller");
+		return -EINVAL;
 	memcpy(kind, s, n);
 	kind[n] = '\0';
 	if (set_str(ret_kind, kind_long(kind)) < 0)
 		return -ENOMEM;
 	return set_str(ret_name, slash + 1);
+}
+
+int read_controller(struct doc *d, const cJSON *v, char **ret_kind, char **ret_name)
+{
+	const char *s;
+	int r;
+
+	if (!doc_text(d, v, DOC_NAME_MAX + KIND_MAX + 1, &s))
+		return 0;
+	r = parse_controller(s, ret_kind, ret_name);
+	if (r == -EINVAL)
+		return doc_fault(d, v, "controller", "KIND/NAME, such as Deployment/web",
+				 "this names no controller");
+	return r;
 }
 
 /* The prefix with its host bits cleared, for the hint. */
@@ -331,6 +340,9 @@ int read_ports(struct doc *d, const cJSON *v, struct port_spec **ret, size_t *re
 	struct ports_ctx x = {};
 	int r;
 
+	if (cJSON_IsArray(v) && !v->child)
+		return doc_fault(d, v, "empty-list", "at least one port; for all ports, leave the field out",
+				 "the list is empty");
 	if (cJSON_IsArray(v) && (unsigned)cJSON_GetArraySize(v) <= RULE_DOC_LIST_MAX) {
 		x.v = calloc((size_t)cJSON_GetArraySize(v) + 1, sizeof(*x.v));
 		if (!x.v)

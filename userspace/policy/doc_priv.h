@@ -23,7 +23,8 @@ int read_dns_label(struct doc *d, const cJSON *v, char **ret);
 int read_uid(struct doc *d, const cJSON *v, char **ret);
 int read_labels(struct doc *d, const cJSON *v, struct labels *ret);
 int read_exprs(struct doc *d, const cJSON *v, struct label_selector *ret);
-/* "Deployment/web"; short kinds become long ones. */
+/* "Deployment/web"; short kinds become long ones. parse: 0, -EINVAL, -ENOMEM. */
+int parse_controller(const char *s, char **ret_kind, char **ret_name);
 int read_controller(struct doc *d, const cJSON *v, char **ret_kind, char **ret_name);
 bool read_prefix(struct doc *d, const cJSON *v, struct prefix *ret);
 /* A list; on faults *ret holds the good ones. */

@@ -112,7 +112,7 @@ static int eid_new(struct policy_set *set, const struct ekey *key, uint32_t numb
 			return -ENOMEM;
 	}
 	if (htab_set_u64(set->eid_by_number, e->number, (void *)(uintptr_t)(ix + 1)) || key_hold(set, ix) ||
-	    key_offer(set, ix) || vec_push(&set->eid_touched, ix))
+	    key_offer(set, ix) || vec_push(&set->eid_touched, ix) || vec_push(&set->eid_fresh, ix))
 		return -ENOMEM;
 	*ret = ix;
 	return 0;

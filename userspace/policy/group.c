@@ -97,11 +97,12 @@ static void qspec_hold(struct policy_set *set, uint32_t id, int by)
 			set->qlist.v[i]->refs += (uint32_t)by;
 }
 
-static int group_new(struct policy_set *set, uint32_t eid, const struct gcfg *cfg, struct group **ret)
+static int group_new(struct policy_set *set, uint32_t eid, const struct gcfg *cfg, uint32_t from,
+		     struct group **ret)
 {
 	struct gkey k = gkey_of(eid, cfg);
 	struct group *g = calloc(1, sizeof(*g));
-	uint32_t slot = 0;
+	uint32_t slot = from;
 
 	if (!g)
 		return -ENOMEM;
@@ -116,6 +117,7 @@ static int group_new(struct policy_set *set, uint32_t eid, const struct gcfg *cf
 		return -ENOMEM;
 	}
 	set->groups.v[slot] = g;
+	set->group_hint = slot + 1; /* slots below are taken */
 	g->slot = slot;
 	g->eid = eid;
 	g->cfg = *cfg;
@@ -131,7 +133,13 @@ static int group_new(struct policy_set *set, uint32_t eid, const struct gcfg *cf
 static int group_get(struct policy_set *set, uint32_t eid, const struct gcfg *cfg, struct group **ret)
 {
 	*ret = group_find(set, eid, cfg);
-	return *ret ? 0 : group_new(set, eid, cfg, ret);
+	return *ret ? 0 : group_new(set, eid, cfg, set->group_hint, ret);
+}
+
+/* A second group of the same key, found instead of the first from now on; listed behind all. */
+int group_twin(struct policy_set *set, struct group *g, struct group **ret)
+{
+	return group_new(set, g->eid, &g->cfg, (uint32_t)set->groups.n, ret);
 }
 
 /* Takes the group out of the model; its image must be gone. */
@@ -148,6 +156,8 @@ void group_free(struct policy_set *set, struct group *g)
 		*at = g->next_of_eid;
 	qspec_hold(set, g->cfg.qspec, -1);
 	set->groups.v[g->slot] = NULL;
+	if (g->slot < set->group_hint)
+		set->group_hint = g->slot;
 	if (g->number)
 		set->group_by_number[g->number] = NULL;
 	side_forget(set, &g->side[0]);
@@ -171,7 +181,6 @@ static int group_turn(struct policy_set *set, struct group *g)
 	qspec_hold(set, g->to.qspec, 1);
 	qspec_hold(set, g->cfg.qspec, -1);
 	g->cfg = g->to;
-	g->word_dirty = true;
 	if (rows) {
 		touch(g, CW_EGRESS);
 		touch(g, CW_INGRESS);
@@ -195,7 +204,7 @@ static int holder_group(struct policy_set *set, struct holder *h, uint32_t old_e
 	    set->eids.v[split].pred == old_eid && was->eid == old_eid) {
 		copy = group_find(set, split, &was->cfg);
 		if (!copy) {
-			r = group_new(set, split, &was->cfg, &copy);
+			r = group_new(set, split, &was->cfg, set->group_hint, &copy);
 			if (!r)
 				copy->clone_of = was;
 		}

@@ -80,7 +80,8 @@ static void check_mode_label(struct doc *d, const cJSON *v)
 	if (!cJSON_IsString(m) || cw_mode_parse(m->valuestring, &mode) == 0)
 		return;
 	mark = doc_enter(d, LABEL_MODE);
-	doc_fault(d, m, "word", "one of off, learn, alert, enforce", "this word is not known here");
+	doc_fault(d, m, "word", "one of off, learn, alert, enforce", "unknown mode \"%.80s\"",
+		  m->valuestring);
 	doc_leave(d, mark);
 }
 
@@ -118,7 +119,6 @@ static int w_controller(struct doc *d, const cJSON *v, void *ctx)
 	static const struct doc_field fields[] = { { "kind", c_kind, true }, { "name", c_name, true } };
 	struct inventory_workload *w = ctx;
 	const char *pair[2] = {};
-	auto_cleanup(cJSON_Deletep) cJSON *text = NULL;
 	char joined[DOC_NAME_MAX + 66];
 	int r;
 
@@ -127,12 +127,12 @@ static int w_controller(struct doc *d, const cJSON *v, void *ctx)
 	r = doc_object(d, v, fields, ARRAY_SIZE(fields), pair);
 	if (r < 0 || !pair[0] || !pair[1])
 		return r;
-	/* Judged as the text form is; faults then name the object's line without a value. */
 	snprintf(joined, sizeof(joined), "%s/%s", pair[0], pair[1]);
-	text = cJSON_CreateString(joined);
-	if (!text)
-		return -ENOMEM;
-	return read_controller(d, text, &w->w.controller_kind, &w->w.controller_name);
+	r = parse_controller(joined, &w->w.controller_kind, &w->w.controller_name);
+	if (r == -EINVAL)
+		return doc_fault(d, v, "controller", "kind such as Deployment, and the name of one",
+				 "this names no controller");
+	return r;
 }
 
 static int w_account(struct doc *d, const cJSON *v, void *ctx)

@@ -627,6 +627,12 @@ static int dup_field(const char *from, char **to)
 	return *to ? 0 : -ENOMEM;
 }
 
+/* The part of a workload's key without its uid. */
+static size_t name_len(const struct owner *o)
+{
+	return 2 * sizeof(uint32_t) + strlen(o->ns) + strlen(o->name);
+}
+
 static struct owner *owner_new(struct policy_set *set, const struct bytes *key, const char *ns,
 			       const char *name, const char *uid)
 {
@@ -643,6 +649,11 @@ static struct owner *owner_new(struct policy_set *set, const struct bytes *key, 
 	}
 	memcpy(o->key, key->v, key->n);
 	o->keylen = key->n;
+	if (ns && htab_set(set->owners_by_name, o->key, name_len(o), o, NULL)) {
+		htab_del(set->owners, o->key, o->keylen);
+		owner_free(set, o);
+		return NULL;
+	}
 	return o;
 }
 
@@ -701,6 +712,8 @@ static int owner_leaves(struct policy_set *set, struct owner *o)
 	o->npset = 0;
 	o->gone = true;
 	htab_del(set->owners, o->key, o->keylen);
+	if (!o->node && htab_get(set->owners_by_name, o->key, name_len(o)) == o)
+		htab_del(set->owners_by_name, o->key, name_len(o));
 	/* Holders' memory stays while records may point to it: until the plan is made or dropped. */
 	return r ? r : vec_push(&set->owner_dead, o);
 }
@@ -729,7 +742,7 @@ static int workload_one(struct walk *x, const struct workload *w)
 	if (o && o->seen)
 		return 0; /* named twice: the first stands */
 	if (!o) {
-		o = owner_new(set, &x->key, w->ns, w->name, w->uid);
+		o = owner_new(set, &x->key, w->ns ? w->ns : "", w->name, w->uid);
 		if (!o)
 			return -ENOMEM;
 		fresh = true;

@@ -66,6 +66,16 @@ static int claim_here(struct job *j, const cJSON *v, const char *space, const ch
 			 space, ns ? ns : "", ns ? "/" : "", name, first->file, first->line);
 }
 
+/* The name of a document with metadata. */
+static int claim_doc(struct job *j, const cJSON *root, const char *space, const char *ns, const char *name)
+{
+	size_t mark = doc_enter(&j->d, "metadata.name");
+	int r = claim_here(j, json_get(json_get(root, "metadata"), "name"), space, ns, name);
+
+	doc_leave(&j->d, mark);
+	return r;
+}
+
 static int claim_workload(struct htab *names, const struct inventory_workload *w, const struct doc_pos *pos)
 {
 	char text[ADDR_STR_MAX];
@@ -328,7 +338,11 @@ static int read_side(struct doc *d, const cJSON *v, const char *ns, bool to, str
 		if (!s.v)
 			return -ENOMEM;
 	}
-	r = doc_list(d, v, RULE_DOC_LIST_MAX, side_item, &s);
+	if (cJSON_IsArray(v) && !v->child)
+		r = doc_fault(d, v, "empty-list", "at least one item; everyone is {any: true}",
+			      "the list is empty");
+	else
+		r = doc_list(d, v, RULE_DOC_LIST_MAX, side_item, &s);
 	*ret = s.v;
 	*ret_n = s.n;
 	return r;
@@ -446,7 +460,7 @@ static int read_rule(struct job *j, const cJSON *root, const cJSON *spec, struct
 		doc_leave(d, mark);
 	}
 	if (r == 0 && x.r.name)
-		r = claim_here(j, json_get(root, "metadata"), "rule", x.r.ns, x.r.name);
+		r = claim_doc(j, root, "rule", x.r.ns, x.r.name);
 	if (r == 0 && d->faults == before) {
 		r = PUSH(&j->got, rules, x.r, j->pos);
 		if (r == 0)
@@ -467,7 +481,7 @@ static int read_mode(struct job *j, const cJSON *root, const cJSON *spec, struct
 
 	doc_leave(&j->d, mark);
 	if (r == 0 && m.name)
-		r = claim_here(j, json_get(root, "metadata"), "mode profile", NULL, m.name);
+		r = claim_doc(j, root, "mode profile", NULL, m.name);
 	if (r == 0 && j->d.faults == before) {
 		r = PUSH(&j->got, modes, m, j->pos);
 		if (r == 0)
@@ -486,7 +500,7 @@ static int read_quarantine(struct job *j, const cJSON *root, const cJSON *spec, 
 
 	doc_leave(&j->d, mark);
 	if (r == 0 && q.name)
-		r = claim_here(j, json_get(root, "metadata"), "quarantine", NULL, q.name);
+		r = claim_doc(j, root, "quarantine", NULL, q.name);
 	if (r == 0 && j->d.faults == before) {
 		r = PUSH(&j->got, quarantines, q, j->pos);
 		if (r == 0)

@@ -369,8 +369,10 @@ static int prule_set(struct policy_set *set, const struct bytes *key, const char
 		struct ir *ir = NULL;
 
 		r = ir_new(set, &irs[i], names, &ir);
-		if (ir)
+		if (ir) {
+			ir->at = p->at;
 			p->ir[p->n++] = ir;
+		}
 		r = r ?: groups_of_ir(set, ir);
 	}
 	p->digest = digest;

@@ -96,6 +96,7 @@ struct ir {
 	struct named *named;
 	uint32_t nnamed;
 	uint32_t mark;		/* scratch */
+	const char *at;		/* of its rule object, NULL: quarantine */
 };
 /* What a rule object was translated to. */
 struct prule {
@@ -157,12 +158,13 @@ struct group {
 	struct side side[2];
 	struct group *next_of_eid;
 	struct group *clone_of;		/* not published yet, must begin as this one's copy */
-	bool published, word_dirty;
+	bool published;
+	bool rebuild;		/* a commit stopped half-way through its entries */
 	uint64_t dead_seq;
 	/* scratch of one prepare: who leaves for which configuration */
 	uint32_t leaving;
 	struct gcfg to;
-	bool to_mixed;
+	bool to_mixed, bump;
 };
 
 /* ---- who has addresses ------------------------------------------------------------------------ */
@@ -206,7 +208,8 @@ struct netrec {
 	uint32_t eid, mid;
 	uint32_t aset;
 	struct cw_addr pub;
-	bool pub_set, seen, gone, dirty;
+	bool pub_set, seen, gone, dirty, was_used;
+	uint64_t pub_seq, asked_seq;
 };
 
 struct policy_set {
@@ -242,13 +245,16 @@ struct policy_set {
 	struct htab *eid_by_number, *eid_by_key;
 	struct intern *asets, *npsets;
 	uint32_t next_eid, neids, realm_eids[CW_REALM_COUNT];
+	struct u32s eid_fresh;	/* not published yet */
 	struct u32s eid_touched; /* new or with another key since the sides were compiled */
 	uint64_t single_digest;
 	struct universe *uni, *uni_old;
 	uint64_t uni_digest;
 
 	/* addresses */
-	struct htab *owners, *addrs, *nets;
+	struct htab *owners, *owners_by_name, *addrs, *nets;
+	struct { struct owner **v; size_t n, cap; } eid_owner; /* one owner of each slot, as of the last prepare */
+	struct u32s eid_nowners;
 	uint32_t naddrs[2], nnets[2];	/* published, by family */
 	uint32_t conflicts;
 	struct { struct addrrec **v; size_t n, cap; } addr_dirty;
@@ -267,7 +273,7 @@ struct policy_set {
 	struct { struct group **v; size_t n, cap; } groups;
 	struct group **group_by_number;
 	struct htab *group_by_key;
-	uint32_t next_group;
+	uint32_t next_group, group_hint; /* hint: lowest slot that may be free */
 	uint32_t *gen;		/* by word */
 
 	/* image */
@@ -277,6 +283,7 @@ struct policy_set {
 	uint64_t *words, *rowtab, *rows;
 	struct cw_verdict *verdicts;
 	uint32_t npeers;
+	bool bump_all;
 
 	/* scratch of compiling a side */
 	struct u32s cell_of, cell_stamp;
@@ -321,6 +328,8 @@ int owners_diff(struct policy_set *set, const struct policy_state *next, bool na
 void owners_done(struct policy_set *set);
 struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a);
 void owner_free(struct policy_set *set, struct owner *o);
+int eid_owners(struct policy_set *set);
+const struct owner *owner_find(const struct policy_set *set, const char *ns, const char *name, const char *uid);
 int addr_touch(struct policy_set *set, struct addrrec *a);
 
 /* ---- eid.c ------------------------------------------------------------------------------------------------ */
@@ -342,6 +351,7 @@ bool ekey_same(const struct ekey *a, const struct ekey *b);
 /* ---- group.c ------------------------------------------------------------------------------------------------ */
 int groups_assign(struct policy_set *set, struct chgs *c);
 void group_free(struct policy_set *set, struct group *g);
+int group_twin(struct policy_set *set, struct group *g, struct group **ret);
 int groups_of_ir(struct policy_set *set, const struct ir *ir); /* marks the sides it speaks in */
 void group_touch_eid(struct policy_set *set, uint32_t ix);
 
@@ -377,14 +387,14 @@ struct splan {
 	struct { struct pset *v; size_t n, cap; } sets;
 	struct { struct tent *v; size_t n, cap; } adds;	/* ix: class, row: its row, for the table in force */
 	struct { struct pent *v; size_t n, cap; } p;	/* entries afterwards */
-	bool new_entries;	/* p is to be taken over */
 };
 struct policy_plan {
 	struct policy_set *set;
 	struct { struct splan *v; size_t n, cap; } sides;
 	struct policy_plan_info info;
 };
-int plan_make(struct policy_set *set, struct fail_list *f, struct policy_plan **ret);
+int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_plan **ret);
+int sides_compile(struct policy_set *set);
 void plan_free(struct policy_plan *p);
 struct cw_addr addr_value(const struct policy_set *set, const struct holder *h, uint32_t eid, const struct group *g);
 struct cw_addr net_value(const struct policy_set *set, const struct netrec *n, uint32_t eid);

@@ -15,6 +15,8 @@
 #include "base/cleanup.h"
 #include "policy/model.h"
 
+#define S(text) ((char *)(text)) /* borrowed for a table row, never freed */
+
 static void label_text(void **state)
 {
 	static const struct { const char *in; int r; const char *out; } t[] = {
@@ -73,10 +75,10 @@ static void label_sets(void **state)
 /* Kubernetes semantics: NotIn and DoesNotExist hold where the key is absent. */
 static void label_selectors(void **state)
 {
-	static char *web[] = { "web", "cart" };
-	struct label_expr in = { "app", LABEL_IN, web, 2 }, not_in = { "app", LABEL_NOT_IN, web, 2 };
-	struct label_expr has = { "app", LABEL_EXISTS, NULL, 0 }, has_not = { "app", LABEL_NOT_EXISTS, NULL, 0 };
-	struct label_expr none = { "app", LABEL_IN, NULL, 0 };
+	static char *web[] = { S("web"), S("cart") };
+	struct label_expr in = { S("app"), LABEL_IN, web, 2 }, not_in = { S("app"), LABEL_NOT_IN, web, 2 };
+	struct label_expr has = { S("app"), LABEL_EXISTS, NULL, 0 }, has_not = { S("app"), LABEL_NOT_EXISTS, NULL, 0 };
+	struct label_expr none = { S("app"), LABEL_IN, NULL, 0 };
 	const struct { const char *name; struct label_expr *e; const char *match, *labels; bool want; } t[] = {
 		{ "in", &in, "", "app=web", true },
 		{ "in, other value", &in, "", "app=db", false },

@@ -13,17 +13,19 @@
 #include "base/cleanup.h"
 #include "policy/state.h"
 
+#define S(text) ((char *)(text)) /* borrowed for a table row, never freed */
+
 #define NONE CW_ACT_NONE
 
-static struct mode_setting at(enum mode_scope scope, char *ns, char *kind, char *name, enum cw_mode mode,
+static struct mode_setting at(enum mode_scope scope, const char *ns, const char *kind, const char *name, enum cw_mode mode,
 			      enum cw_action dflt)
 {
-	struct mode_setting m = { .scope = scope, .ns = ns, .mode = mode, .dflt = dflt };
+	struct mode_setting m = { .scope = scope, .ns = S(ns), .mode = mode, .dflt = dflt };
 
 	if (scope == MODE_WORKLOAD)
-		m.workload = name;
+		m.workload = S(name);
 	else
-		m.controller_kind = kind, m.controller_name = name;
+		m.controller_kind = S(kind), m.controller_name = S(name);
 	return m;
 }
 
@@ -37,7 +39,7 @@ static void modes(void **state)
 	struct mode_setting ctl_short = at(MODE_CONTROLLER, "shop", "deploy", "web", CW_MODE_ALERT, NONE);
 	struct mode_setting ctl_else = at(MODE_CONTROLLER, "shop", "StatefulSet", "web", CW_MODE_OFF, NONE);
 	struct mode_setting wl = at(MODE_WORKLOAD, "shop", NULL, "web-1", CW_MODE_LEARN, CW_ACT_ALLOW);
-	struct kv team = { "team", "front" };
+	struct kv team = { S("team"), S("front") };
 	struct mode_setting by_label = { .scope = MODE_NAMESPACE, .mode = CW_MODE_ALERT,
 					 .ns_labels = { .set = true, .match = { &team, 1 } } };
 	const struct {
@@ -72,9 +74,9 @@ static void modes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
-		struct namespace nss[] = { { .name = "data" }, { .name = "shop" } };
-		struct workload w = { .ns = "shop", .name = "web-1", .controller_kind = "Deployment",
-				      .controller_name = "web", .mode_label = (char *)t[i].own_label };
+		struct namespace nss[] = { { .name = S("data") }, { .name = S("shop") } };
+		struct workload w = { .ns = S("shop"), .name = S("web-1"), .controller_kind = S("Deployment"),
+				      .controller_name = S("web"), .mode_label = (char *)t[i].own_label };
 		struct policy_state s = { .modes = (struct mode_setting *)t[i].set, .nmodes = t[i].n,
 					  .namespaces = nss, .nnamespaces = 2, .default_mode = CW_MODE_LEARN,
 					  .default_action = CW_ACT_BLOCK };
@@ -97,17 +99,17 @@ static void modes(void **state)
 
 static void quarantines(void **state)
 {
-	struct workload pod = { .ns = "shop", .name = "rogue", .uid = "u1" };
-	struct workload rep = { .ns = "shop", .name = "web-1", .uid = "u2", .controller_kind = "Deployment", .controller_name = "web" };
-	struct workload far = { .ns = "data", .name = "rogue", .uid = "u1" };
+	struct workload pod = { .ns = S("shop"), .name = S("rogue"), .uid = S("u1") };
+	struct workload rep = { .ns = S("shop"), .name = S("web-1"), .uid = S("u2"), .controller_kind = S("Deployment"), .controller_name = S("web") };
+	struct workload far = { .ns = S("data"), .name = S("rogue"), .uid = S("u1") };
 	const struct { const char *name; struct quarantine q; bool pod, rep, far; } t[] = {
-		{ "pod", { .ns = "shop", .pod = "rogue" }, true, false, false },
-		{ "pod with its uid", { .ns = "shop", .pod = "rogue", .uid = "u1" }, true, false, false },
-		{ "not its successor", { .ns = "shop", .pod = "rogue", .uid = "u9" }, false, false, false },
-		{ "controller", { .ns = "shop", .controller_kind = "deploy", .controller_name = "web" }, false, true, false },
-		{ "other controller", { .ns = "shop", .controller_kind = "Deployment", .controller_name = "cart" }, false, false, false },
-		{ "no target selects nobody", { .ns = "shop" }, false, false, false },
-		{ "other namespace", { .ns = "data", .pod = "rogue" }, false, false, true },
+		{ "pod", { .ns = S("shop"), .pod = S("rogue") }, true, false, false },
+		{ "pod with its uid", { .ns = S("shop"), .pod = S("rogue"), .uid = S("u1") }, true, false, false },
+		{ "not its successor", { .ns = S("shop"), .pod = S("rogue"), .uid = S("u9") }, false, false, false },
+		{ "controller", { .ns = S("shop"), .controller_kind = S("deploy"), .controller_name = S("web") }, false, true, false },
+		{ "other controller", { .ns = S("shop"), .controller_kind = S("Deployment"), .controller_name = S("cart") }, false, false, false },
+		{ "no target selects nobody", { .ns = S("shop") }, false, false, false },
+		{ "other namespace", { .ns = S("data"), .pod = S("rogue") }, false, false, true },
 	};
 
 	(void)state;

@@ -1,0 +1,39 @@
+# Fuzzers: each selftests/fuzz/fuzz_NAME.c with fuzz_NAME_ROOMS, the rooms it links. Seeds lie in
+# corpus/NAME/, a dictionary in NAME.dict. Everything is built by clang in $(O)/fuzz, so that the
+# rooms are instrumented too. What a run finds stays in $(O)/fuzz/found/NAME/.
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/fuzz_*.c))
+
+fuzz_json_ROOMS := base
+fuzz_yaml_ROOMS := base
+fuzz_strparse_ROOMS := policy identity base
+fuzz_rule_doc_ROOMS := policy identity base
+fuzz_config_ROOMS := config base
+fuzz_netlink_ROOMS := net base
+fuzz_topology_ROOMS := topology base
+fuzz_lab_wire_ROOMS := lab net base
+
+define fuzz_rules
+$$(O)/obj/selftests/fuzz/$(1).o: ROOM_CFLAGS = $$(call pkg_cflags,$$(sort $$(foreach r,$$($(1)_ROOMS),$$($$(r)_PKGS))))
+$$(O)/bin/$(1): $$(O)/obj/selftests/fuzz/$(1).o $$($(1)_ROOMS:%=$$(O)/lib/%.a)
+	$$(call say,LD,$(1))
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -fsanitize=fuzzer -o $$@ $$< $$(call room_libs,$$($(1)_ROOMS))
+fuzz-run-$(1): $$(O)/bin/$(1)
+	$$(Q)O=$$(O) selftests/fuzz/run.sh $(1) $$(FUZZ_SECONDS)
+.PHONY: fuzz-run-$(1)
+-include $$(wildcard $$(O)/obj/selftests/fuzz/$(1).d)
+endef
+$(foreach f,$(FUZZERS),$(eval $(call fuzz_rules,$(f))))
+
+# In the output directory of its own, with the fuzzer's compiler and flags.
+fuzz-bins: $(FUZZERS:%=$(O)/bin/%)
+fuzz-run: $(FUZZERS:%=fuzz-run-%)
+
+FUZZ_MAKE = $(MAKE) --no-print-directory O=$(O)/fuzz CC=$(CLANG) OPT=-O1 \
+	SAN=fuzzer-no-link,address,undefined FUZZ_SECONDS=$(FUZZ_SECONDS)
+fuzz: ## every fuzzer for FUZZ_SECONDS (60)
+	$(Q)+$(FUZZ_MAKE) fuzz-run
+fuzz-short: ## every fuzzer for 5 s
+	$(Q)+$(FUZZ_MAKE) FUZZ_SECONDS=5 fuzz-run
+.PHONY: fuzz fuzz-short fuzz-bins fuzz-run

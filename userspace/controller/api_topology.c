@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api_topology.c - who talks to whom: the graph room fed from accesses and inventory. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/strparse.h"
+#include "controller/api_routes.h"
+#include "controller/change.h"
+#include "topology/graph.h"
+
+static enum graph_state graph_state_of(const struct access *a)
+{
+	static const enum graph_state s[] = {
+		[ACCESS_ST_PENDING] = GRAPH_PENDING, [ACCESS_ST_CONFIRMED] = GRAPH_CONFIRMED,
+		[ACCESS_ST_REJECTED] = GRAPH_REJECTED, [ACCESS_ST_HELD] = GRAPH_HELD,
+	};
+
+	return s[access_state(a)];
+}
+
+struct blind { const char *ref; bool blind; };
+
+static int is_blind(void *arg, const struct node_guard *g)
+{
+	struct blind *b = arg;
+
+	b->blind = b->blind || (!strcmp(g->workload, b->ref) && !strcmp(g->state, "blind"));
+	return 0;
+}
+
+static int add_workload(struct controller *c, struct graph *g, const struct workload *w, const char *label)
+{
+	auto_free char *pod = workload_pod_ref(w), *ctrl = workload_group_ref(w), *ns = text_fmt("ns/%s", w->ns);
+	auto_free char *by_label = NULL;
+	struct blind b = { .ref = pod };
+	struct graph_node n = { .ref = pod, .ns = w->ns, .kind = "pod", .name = w->name, .members = 1 };
+	const char *v;
+
+	if (!pod || !ctrl || !ns)
+		return -ENOMEM;
+	v = labels_get(&w->labels, label);
+	by_label = v ? text_fmt("%s/%s=%s", w->ns, label, v) : NULL;
+	n.at[GRAPH_CONTROLLER] = ctrl;
+	n.at[GRAPH_LABEL] = by_label;
+	n.at[GRAPH_NAMESPACE] = ns;
+	if (policy_state_quarantine(&c->state, w))
+		n.flags |= GRAPH_NODE_QUARANTINED;
+	if (c->ops->guards)
+		(void)c->ops->guards(c->node, is_blind, &b); /* unknown is not blind */
+	if (b.blind)
+		n.flags |= GRAPH_NODE_BLIND;
+	return graph_node_add(g, &n);
+}
+
+/* A lifted end, as the group it is. */
+static int add_group(struct graph *g, const struct access_end *e)
+{
+	struct graph_node n = { .ref = e->ref, .ns = e->ns, .name = e->controller_name ? e->controller_name : e->pod };
+	auto_free char *ns = NULL;
+
+	if (!str_set(e->ns))
+		return 0;
+	ns = text_fmt("ns/%s", e->ns);
+	if (!ns)
+		return -ENOMEM;
+	n.kind = e->kind == ACCESS_CONTROLLER ? kind_short(e->controller_kind) : NULL;
+	n.at[GRAPH_NAMESPACE] = ns;
+	if (e->kind == ACCESS_UNRESOLVED)
+		n.flags |= GRAPH_NODE_LATE;
+	return graph_node_add(g, &n);
+}
+
+static int add_member(const struct controller *c, struct graph *g, const struct access *a, const struct access_member *m,
+		      size_t i)
+{
+	const struct rule *r = state_rule_id(&c->state, a->side[CW_EGRESS].verdict.rule ?: a->side[CW_INGRESS].verdict.rule);
+	auto_free char *rule = r ? rule_ref(r) : NULL;
+	char id[64], port[40];
+	struct graph_access x = {
+		.id = id, .src = m ? m->src->ref : a->src->ref, .dst = m ? m->dst->ref : a->dst->ref,
+		.port = access_port_str(a, port), .rule = rule, .state = graph_state_of(a),
+		.outcome = { m ? m->side[0].outcome : a->side[0].outcome, m ? m->side[1].outcome : a->side[1].outcome },
+		.flows = m ? m->c.flows : a->c.flows, .answered = m ? m->c.answered : a->c.answered,
+		.bytes = m ? m->c.bytes : a->c.bytes, .first_ns = m ? m->first_ns : a->first_ns,
+		.last_ns = m ? m->last_ns : a->last_ns,
+	};
+
+	/* Of several pairs behind one access, each needs an id; the first keeps the access's own. */
+	snprintf(id, sizeof(id), i ? "%s.%zu" : "%s", a->id, i);
+	return graph_access_add(g, &x);
+}
+
+static int add_access(const struct controller *c, struct graph *g, const struct access *a, bool pods)
+{
+	size_t shown = 0;
+	int e = 0;
+
+	if (!pods)
+		return add_group(g, a->src) ?: add_group(g, a->dst) ?: add_member(c, g, a, NULL, 0);
+	for (size_t i = 0; i < a->nmembers && !e; i++) {
+		if (!a->members[i]->src || !a->members[i]->dst)
+			continue;
+		e = add_member(c, g, a, a->members[i], shown++);
+	}
+	return e ? e : shown ? 0 : add_member(c, g, a, NULL, 0);
+}
+
+static int graph_build(struct controller *c, enum graph_level level, const char *label, struct graph **ret)
+{
+	auto_cleanup(graph_freep) struct graph *g = graph_new();
+	bool pods = level == GRAPH_POD || level == GRAPH_LABEL;
+	int e = g ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < c->state.nworkloads && !e; i++) {
+		const struct workload any = { .ns = c->state.workloads[i].ns };
+		const struct mode_setting *from;
+		enum cw_mode mode;
+		enum cw_action dflt;
+
+		policy_state_mode(&c->state, &any, &mode, &dflt, &from);
+		e = graph_namespace_add(g, any.ns, mode);
+		e = e ?: add_workload(c, g, &c->state.workloads[i], label);
+	}
+	for (size_t i = 0; i < access_book_count(c->book) && !e; i++)
+		e = add_access(c, g, access_book_at(c->book, i), pods);
+	if (e)
+		return e;
+	*ret = take_ptr(g);
+	return 0;
+}
+
+/* ---- query ------------------------------------------------------------------------------------------ */
+
+struct topo_args {
+	struct words ns;
+	enum graph_level level;
+	const char *label;
+	uint32_t max_nodes;
+};
+
+static void topo_args_done(struct topo_args *t)
+{
+	words_done(&t->ns);
+}
+
+static int read_args(struct api *a, struct topo_args *t)
+{
+	const char *level = api_q(a, "level"), *max = api_q(a, "maxNodes");
+	char at[120];
+	int e = api_q_words(a, "namespace", &t->ns);
+
+	t->level = GRAPH_CONTROLLER;
+	t->label = api_q(a, "label") ?: "app";
+	t->max_nodes = GRAPH_MAX_NODES_DEFAULT;
+	if (level && graph_level_parse(level, &t->level)) {
+		snprintf(at, sizeof(at), "query level: \"%.60s\"", level);
+		e = fail_add(&a->f, -EINVAL, "topology.level", at, "namespace, controller, label, service or pod", NULL,
+			     "this is not a level");
+	}
+	if (!is_label_key(t->label)) {
+		snprintf(at, sizeof(at), "query label: \"%.60s\"", t->label);
+		e = fail_add(&a->f, -EINVAL, "label.key", at, "[PREFIX/]NAME of letters, digits, - _ .", NULL,
+			     "this is not a label key");
+	}
+	if (max && parse_u32(max, 0, GRAPH_NODES_MAX, &t->max_nodes)) {
+		snprintf(at, sizeof(at), "query maxNodes: \"%.60s\"", max);
+		e = fail_add(&a->f, -EINVAL, "topology.max-nodes", at, "0 to 200000, 0 for no folding", NULL,
+			     "this is not a number of nodes");
+	}
+	return e;
+}
+
+static int view_make(struct api *a, const struct topo_args *t, int64_t since, int64_t until, struct graph_view **ret)
+{
+	auto_cleanup(graph_freep) struct graph *g = NULL;
+	const struct graph_query q = {
+		.level = t->level, .namespaces = (const char *const *)t->ns.v, .nnamespaces = t->ns.n,
+		.since_ns = since, .until_ns = until, .max_nodes = t->max_nodes,
+	};
+	int e = graph_build(a->c, t->level, t->label, &g);
+
+	return e ? e : graph_view_make(g, &q, ret);
+}
+
+static int take_buf(struct api *a, struct buf *b, const char *type)
+{
+	int err = b->err;
+
+	a->text = buf_take(b, NULL);
+	a->text_type = type;
+	return a->text ? 0 : err ? err : -ENOMEM;
+}
+
+int api_topology(struct api *a, cJSON **ret)
+{
+	auto_cleanup(topo_args_done) struct topo_args t = {};
+	auto_cleanup(graph_view_freep) struct graph_view *v = NULL;
+	const char *format = api_q(a, "format") ?: "json", *at_text = api_q(a, "at");
+	struct graph_export opt = { .cluster = a->c->cluster, .generation = a->c->state.generation };
+	enum graph_format fmt = GRAPH_JSON;
+	int legend, comment, dark, e;
+	struct buf b;
+	char at[120];
+
+	(void)ret;
+	e = read_args(a, &t);
+	e = e ?: api_q_time(a, "since", 0, &opt.since_ns);
+	e = e ?: api_q_time(a, at_text ? "at" : "until", 0, &opt.until_ns);
+	e = e ?: api_q_bool(a, "legend", &legend);
+	e = e ?: api_q_bool(a, "comment", &comment);
+	e = e ?: api_q_bool(a, "dark", &dark);
+	if (!e && strcmp(format, "tree") && graph_format_parse(format, &fmt)) {
+		snprintf(at, sizeof(at), "query format: \"%.60s\"", format);
+		e = fail_add(&a->f, -EINVAL, "topology.format", at, "json, dot, graphml, mermaid, csv or tree", NULL,
+			     "this is not a format");
+	}
+	e = e ?: view_make(a, &t, opt.since_ns, opt.until_ns, &v);
+	if (e)
+		return e;
+	buf_init(&b, GRAPH_EXPORT_MAX);
+	if (!strcmp(format, "tree")) {
+		auto_cleanup(words_done) struct words expand = {};
+		struct graph_tree tree = { .namespaces = (const char *const *)t.ns.v, .nnamespaces = t.ns.n };
+		char heading[120], when[32];
+
+		if (api_q_words(a, "expand", &expand))
+			return -ENOMEM;
+		snprintf(heading, sizeof(heading), "to %s, generation %llu",
+			 time_str(opt.until_ns ? opt.until_ns : controller_now(a->c), when),
+			 (unsigned long long)a->c->state.generation);
+		tree.heading = heading;
+		tree.expand = (const char *const *)expand.v;
+		tree.nexpand = expand.n;
+		(void)graph_tree_print(v, &tree, &b); /* kept in b.err */
+		return take_buf(a, &b, "text/plain");
+	}
+	opt.no_legend = legend == 0;
+	opt.comment = comment == 1;
+	opt.dark = dark == 1;
+	(void)graph_export(v, fmt, &opt, &b); /* kept in b.err */
+	return take_buf(a, &b, graph_format_mime(fmt));
+}
+
+int api_topology_diff(struct api *a, cJSON **ret)
+{
+	auto_cleanup(topo_args_done) struct topo_args t = {};
+	auto_cleanup(graph_view_freep) struct graph_view *before = NULL, *after = NULL;
+	const char *window = api_q(a, "window");
+	struct graph_diff d = {};
+	int64_t from, to, len = 0;
+	uint64_t ms;
+	struct buf b;
+	char at[120], from_text[32], to_text[32];
+	int e;
+
+	(void)ret;
+	e = read_args(a, &t);
+	if (!e && !api_q(a, "from"))
+		e = fail_add(&a->f, -EINVAL, "query.missing", "query from", "a time", "cellwall topology diff 1d 0s",
+			     "from is missing");
+	e = e ?: api_q_time(a, "from", 0, &from);
+	e = e ?: api_q_time(a, "to", controller_now(a->c), &to);
+	if (!e && window) {
+		if (parse_duration_ms(window, 3660ull * 24 * 3600 * 1000, &ms) || !ms) {
+			snprintf(at, sizeof(at), "query window: \"%.60s\"", window);
+			e = fail_add(&a->f, -EINVAL, "query.time", at, "a duration such as 1d", NULL, "this is no duration");
+		} else {
+			len = (int64_t)ms * 1000000;
+		}
+	}
+	t.max_nodes = 0; /* folded differently, the two could not be compared */
+	e = e ?: view_make(a, &t, len ? from - len : 0, from, &before);
+	e = e ?: view_make(a, &t, len ? to - len : 0, to, &after);
+	e = e ?: graph_diff_make(before, after, &d);
+	if (e)
+		return e;
+	buf_init(&b, GRAPH_EXPORT_MAX);
+	time_str(from, from_text);
+	time_str(to, to_text);
+	(void)graph_diff_json(&d, t.level, from_text, to_text, &b); /* kept in b.err */
+	graph_diff_done(&d);
+	return take_buf(a, &b, "application/json");
+}

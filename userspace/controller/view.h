@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* view.h - the JSON shapes that several resources share (docs/api/openapi.yaml). */
+#pragma once
+
+#include "controller/change.h"
+#include "controller/replay.h"
+#include "flow/alerts.h"
+
+cJSON *view_by(const struct policy_state *st, const struct cw_verdict *v, enum cw_reason reason);
+enum { VIEW_ACCESS_FULL = 1 };
+cJSON *view_access(const struct controller *c, const struct access *a, unsigned flags);
+/* v.candidate: rule names are looked up in `next` too, where the deciding rule may be new. */
+cJSON *view_access_change(const struct policy_state *now, const struct policy_state *next,
+			  const struct replay_item *it, const struct replay *r);
+cJSON *view_flow(const struct controller *c, const struct node_flow *fl);
+cJSON *view_receipt(const struct node_receipt *r);
+cJSON *view_room(const struct node_receipt *r);
+cJSON *view_guard(const struct controller *c, const struct node_guard *g);
+cJSON *view_items(const struct change_items *l);
+cJSON *view_alert(const struct controller *c, const struct alert *a);
+const char *flow_state_str(uint8_t state);
+/* "tcp/5432" of a live flow. */
+const char *flow_port_str(const struct node_flow *fl, char out[40]);
+/* Sides on which a higher tier than learned blocks this access now; appends to arr. */
+void view_still_blocked(struct controller *c, bool candidate, const struct policy_state *st,
+			const struct access *a, cJSON *arr);

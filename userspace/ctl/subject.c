@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subject.c - what a command is about: REFs, and documents from files. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/addr.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "ctl/ctl.h"
+#include "policy/model.h"
+
+#define DOCUMENT_BYTES_MAX (4u << 20)
+#define DOCUMENTS_MAX 1000
+
+char *ref_complete(struct ctl *c, const char *arg, const char *next)
+{
+	auto_free char *ns = flag_join(c, FLAG_NAMESPACE);
+	const char *slash = strchr(arg, '/');
+	size_t slashes = 0;
+	struct prefix px;
+	struct buf b;
+	uint32_t id;
+
+	for (const char *p = arg; *p; p++)
+		slashes += *p == '/';
+	if (reserved_parse(arg, &id) == 0 || prefix_parse(arg, &px) == 0 || slashes >= 2 ||
+	    !strncmp(arg, "ns/", 3) || !strncmp(arg, "node/", 5) || !strncmp(arg, "fqdn/", 5) ||
+	    (slash && strchr(slash, '=')))
+		return strdup(arg);
+	if (!ns || strchr(ns, ',')) {
+		usage_fail(c, "ref.syntax", arg, "NS/KIND/NAME, ns/NS, NS/K=V, -n NS KIND/NAME", next, M_E_REF,
+			   "ref", arg, NULL);
+		return NULL;
+	}
+	buf_init(&b, 65536);
+	buf_printf(&b, slashes || strchr(arg, '=') ? "%s/%s" : "%s/pod/%s", ns, arg);
+	return buf_take(&b, NULL);
+}
+
+/* ---- documents ---------------------------------------------------------------------------------- */
+
+static int document_add(struct ctl *c, cJSON *list, const char *path)
+{
+	auto_free char *text = NULL;
+	cJSON *d;
+	size_t len;
+	int r;
+
+	if (cJSON_GetArraySize(list) >= DOCUMENTS_MAX)
+		return usage_fail(c, "cli.documents", path, NULL, NULL, M_E_DOCUMENTS, NULL);
+	if (!strcmp(path, "-"))
+		r = read_all_fd(fileno(c->io.in), DOCUMENT_BYTES_MAX, &text, &len);
+	else
+		r = read_all_path(path, DOCUMENT_BYTES_MAX, &text, &len);
+	if (!r && strlen(text) != len)
+		r = -EILSEQ; /* a NUL would cut the text in the request */
+	if (r < 0)
+		return usage_fail(c, "cli.file", path, NULL, NULL, M_E_READ, "error", strerror(-r), NULL);
+	d = cJSON_CreateObject();
+	cJSON_AddStringToObject(d, "file", strcmp(path, "-") ? path : "standard input");
+	cJSON_AddStringToObject(d, "text", text);
+	cJSON_AddItemToArray(list, d);
+	return 0;
+}
+
+static int is_document(const struct dirent *e)
+{
+	const char *dot = strrchr(e->d_name, '.');
+
+	return e->d_name[0] != '.' && dot &&
+	       (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
+}
+
+static int folder_add(struct ctl *c, cJSON *list, const char *path)
+{
+	size_t len = strlen(path);
+	struct dirent **names;
+	int n = scandir(path, &names, is_document, alphasort), r = 0;
+
+	if (n < 0)
+		return usage_fail(c, "cli.file", path, NULL, NULL, M_E_READ, "error", strerror(errno), NULL);
+	for (int i = 0; i < n; i++) {
+		char file[4096];
+
+		snprintf(file, sizeof(file), "%s%s%s", path, len && path[len - 1] == '/' ? "" : "/",
+			 names[i]->d_name);
+		r = document_add(c, list, file) ?: r; /* all faults of a set in one run */
+		free(names[i]);
+	}
+	free(names);
+	if (!n)
+		return usage_fail(c, "cli.file", path, "*.yaml, *.yml, *.json", NULL, M_E_NO_DOCUMENTS, NULL);
+	return r;
+}
+
+int documents_read(struct ctl *c, cJSON **ret)
+{
+	auto_cleanup(cJSON_Deletep) cJSON *list = cJSON_CreateArray();
+	int r = 0;
+
+	for (size_t i = 0; i < c->values[FLAG_FILE].n; i++) {
+		const char *path = c->values[FLAG_FILE].v[i];
+		struct stat st;
+
+		if (strcmp(path, "-") && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			r = folder_add(c, list, path) ?: r;
+		else
+			r = document_add(c, list, path) ?: r;
+	}
+	if (!r)
+		*ret = take_ptr(list);
+	return r;
+}

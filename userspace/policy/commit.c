@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writes of a plan, in the order that lets nobody see a half:
+ *
+ *  1. verdicts, rows, new tables, and the old classes' rows under new numbers: nobody looks there
+ *  2. class entries: no-ops for every word a reader may hold
+ *  3. addresses and prefixes split off an identity: no-ops under the words in force
+ *  4. the words: the only step that changes a verdict
+ *  5. addresses that mean something else, owners, generations of those who may have judged them
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "policy/set.h"
+
+struct commit {
+	struct policy_set *set;
+	const struct policy_sink *sink;
+	int late;	/* first error after the words began to switch */
+	bool split;
+};
+
+/* ---- tables ------------------------------------------------------------------------------------- */
+
+static int write_rowtab(const struct commit *c, uint32_t at, const uint64_t *v, size_t n)
+{
+	for (size_t i = 0, k; i < n; i += k) {
+		int r;
+
+		k = n - i < POLICY_BATCH ? n - i : POLICY_BATCH;
+		r = c->sink->rowtab_write(c->sink->arg, at + (uint32_t)i, v + i, k);
+		if (r)
+			return r;
+		memcpy(c->set->rowtab + at + i, v + i, k * sizeof(*v));
+	}
+	return 0;
+}
+
+static int write_row(const struct commit *c, uint32_t row)
+{
+	struct policy_set *set = c->set;
+	struct row *m = &set->rowmeta.v[row];
+	size_t n;
+	const uint64_t *v;
+
+	if (m->written)
+		return 0;
+	v = row_data(set, row, &n);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t x = (uint32_t)v[i];
+		const struct cw_verdict *rec = x ? intern_bytes(set->verdicts_in, x, NULL) : NULL;
+		int r;
+
+		if (!rec || !memcmp(&set->verdicts[x], rec, sizeof(*rec)))
+			continue;
+		r = c->sink->verdict_write(c->sink->arg, x, rec);
+		if (r)
+			return r;
+		set->verdicts[x] = *rec;
+	}
+	for (size_t i = 0, k; i < n; i += k) {
+		int r;
+
+		k = n - i < POLICY_BATCH ? n - i : POLICY_BATCH;
+		r = c->sink->rows_write(c->sink->arg, m->at + (uint32_t)i, v + i, k);
+		if (r)
+			return r;
+		memcpy(set->rows + m->at + i, v + i, k * sizeof(*v));
+	}
+	m->written = true;
+	return 0;
+}
+
+static uint64_t slot_value(const struct policy_set *set, uint32_t row)
+{
+	const struct row *m = &set->rowmeta.v[row];
+
+	return row ? (uint64_t)m->at << 32 | m->n : 0;
+}
+
+static int write_table(const struct commit *c, const struct table *t)
+{
+	size_t n = CW_REALM_SLOTS + t->slots;
+	uint64_t *v = calloc(n, sizeof(*v));
+	int r = v ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < CW_REALM_SLOTS && !r; i++)
+		v[i] = t->head[i];
+	for (uint32_t i = 0; i < t->slots && !r; i++) {
+		if (!t->row[i])
+			continue;
+		r = write_row(c, t->row[i]);
+		v[CW_REALM_SLOTS + i] = slot_value(c->set, t->row[i]);
+	}
+	r = r ?: write_rowtab(c, t->base, v, n);
+	free(v);
+	return r;
+}
+
+static int table_put(const struct commit *c, struct table *t, uint32_t cls, uint32_t row)
+{
+	uint64_t v = slot_value(c->set, row);
+	int r = write_rowtab(c, t->base + CW_REALM_SLOTS + cls, &v, 1);
+
+	if (r)
+		return r;
+	row_ref(c->set, row);
+	if (t->row[cls])
+		row_unref(c->set, t->row[cls]);
+	t->row[cls] = row;
+	t->drain[cls] = 0;
+	return 0;
+}
+
+/* The old classes' rows under their new numbers, in every table that a reader may hold. */
+static int refine(const struct commit *c, const struct splan *p)
+{
+	struct side *sd = &p->g->side[p->side];
+	int r = 0;
+
+	for (size_t i = 0; i < p->ref.n && !r; i++) {
+		const struct refine *f = &p->ref.v[i];
+		struct table *t = p->clone ? p->clone : sd->cur;
+
+		for (; t && !r; t = t == p->clone ? NULL : t == sd->cur ? sd->old : t->next) {
+			uint32_t parent = f->implicit ? t->head[f->parent] : f->parent;
+
+			if (parent < t->slots && t->row[parent] && f->cls < t->slots)
+				r = table_put(c, t, f->cls, t->row[parent]);
+		}
+	}
+	for (size_t i = 0; i < p->adds.n && !r; i++) {
+		r = write_row(c, p->adds.v[i].row);
+		r = r ?: table_put(c, sd->cur, p->adds.v[i].ix, p->adds.v[i].row);
+	}
+	return r;
+}
+
+/* ---- class entries --------------------------------------------------------------------------------- */
+
+struct batch {
+	const struct commit *c;
+	struct cw_peer_key k[POLICY_BATCH];
+	uint32_t cls[POLICY_BATCH];
+	size_t n;
+};
+
+static int flush(struct batch *b)
+{
+	int r = b->n ? b->c->sink->peers_set(b->c->sink->arg, b->k, b->cls, b->n) : 0;
+
+	b->n = 0;
+	return r;
+}
+
+static int entries_write(struct batch *b, const struct splan *p)
+{
+	const struct policy_set *set = b->c->set;
+	int r = 0;
+
+	for (size_t i = 0; i < p->sets.n && !r; i++) {
+		b->k[b->n] = (struct cw_peer_key){ .gs = p->g->number << 1 | p->side,
+						   .eid = set->eids.v[p->sets.v[i].ix].number };
+		b->cls[b->n++] = p->sets.v[i].cls;
+		if (b->n == POLICY_BATCH)
+			r = flush(b);
+	}
+	return r;
+}
+
+/* Entries as written: also what an aborted commit must know of. */
+static void entries_take(struct commit *c, struct splan *p)
+{
+	struct policy_set *set = c->set;
+	struct side *sd = &p->g->side[p->side];
+
+	set->npeers = (uint32_t)(set->npeers + p->p.n - sd->p.n);
+	for (size_t i = 0; i < p->p.n; i++)
+		if (p->p.v[i].stale == NIL)
+			p->p.v[i].stale = set->seq;
+	vec_done(&sd->p);
+	memcpy(&sd->p, &p->p, sizeof(sd->p));
+	memset(&p->p, 0, sizeof(p->p));
+}
+
+/* ---- words ---------------------------------------------------------------------------------------------- */
+
+static int word_put(struct commit *c, uint32_t index, uint64_t bits, bool gen)
+{
+	struct policy_set *set = c->set;
+	uint64_t w = 0;
+	int r;
+
+	if (gen) {
+		if (!++set->gen[index])
+			set->gen[index] = 1;
+		w = CW_WORD(set->gen[index], 0, 0, 0) | bits;
+	}
+	r = c->sink->word_store(c->sink->arg, index, w);
+	if (r)
+		return r;
+	set->words[index] = w;
+	return 0;
+}
+
+static uint64_t bits_of(const struct group *g, const struct table *t)
+{
+	return CW_WORD(0, g->cfg.mode, g->cfg.quar, t->base);
+}
+
+static void keep_error(struct commit *c, int r)
+{
+	if (r && !c->late)
+		c->late = r;
+}
+
+static void switch_side(struct commit *c, struct splan *p)
+{
+	struct side *sd = &p->g->side[p->side];
+	struct table *old = sd->cur;
+	int r = word_put(c, p->g->number * 2 + p->side, bits_of(p->g, p->next), true);
+
+	keep_error(c, r);
+	if (r) {
+		sd->dirty = sd->full = true;
+		return;
+	}
+	if (old) {
+		old->seq = c->set->seq;
+		old->next = sd->old;
+		sd->old = old;
+	}
+	sd->cur = take_ptr(p->next);
+}
+
+/* ---- addresses --------------------------------------------------------------------------------------------- */
+
+struct cw_addr addr_value(const struct policy_set *set, const struct holder *h, uint32_t eid, const struct group *g)
+{
+	const struct eid_ent *e = &set->eids.v[eid];
+
+	return (struct cw_addr){ .eid = e->number, .realm = (uint8_t)e->key.realm,
+				 .group = g ? g->number : 0, .wl = g ? h->owner->wl : 0 };
+}
+
+struct cw_addr net_value(const struct policy_set *set, const struct netrec *n, uint32_t eid)
+{
+	(void)n;
+	return (struct cw_addr){ .eid = set->eids.v[eid].number, .realm = (uint8_t)set->eids.v[eid].key.realm };
+}
+
+static bool same_addr(const struct cw_addr *a, const struct cw_addr *b)
+{
+	return a->eid == b->eid && a->group == b->group && a->wl == b->wl && a->realm == b->realm;
+}
+
+/* Is X a split of the identity with this number, so far unseen? Then it judges the same until the switch. */
+static bool split_of(const struct policy_set *set, uint32_t x, uint32_t number)
+{
+	return x != NIL && !set->eids.v[x].published && set->eids.v[x].pred != NIL &&
+	       set->eids.v[set->eids.v[x].pred].number == number;
+}
+
+static int put_addr(struct commit *c, struct addrrec *a, const struct cw_addr *v)
+{
+	int r = c->sink->addr_set(c->sink->arg, 0, &a->a, v);
+
+	if (r)
+		return r;
+	c->set->naddrs[!addr_is_v4(&a->a)] += !a->pub_set;
+	a->pub = *v;
+	a->pub_set = true;
+	return 0;
+}
+
+static int put_net(struct commit *c, struct netrec *n, const struct cw_addr *v)
+{
+	int r = c->sink->net_set(c->sink->arg, 0, &n->p, v);
+
+	if (r)
+		return r;
+	c->set->nnets[n->p.v6 != 0] += !n->pub_set;
+	if (!n->pub_set)
+		n->pub_seq = c->set->seq;
+	n->pub = *v;
+	n->pub_set = true;
+	return 0;
+}
+
+static int split_addrs(struct commit *c)
+{
+	struct policy_set *set = c->set;
+	int r = 0;
+
+	for (size_t i = 0; i < set->addr_dirty.n && !r; i++) {
+		struct addrrec *a = set->addr_dirty.v[i];
+		struct holder *h = addr_winner(set, a);
+		struct cw_addr v;
+		struct group *g;
+		uint32_t x;
+
+		if (!h || !a->pub_set)
+			continue;
+		x = split_of(set, h->mid, a->pub.eid) ? h->mid : h->eid;
+		if (!split_of(set, x, a->pub.eid))
+			continue;
+		g = h->mid_group ? h->mid_group : h->group;
+		if (g && (!g->published || g->eid != x))
+			g = NULL; /* no copy of the old group to stand in: keeps the old one */
+		v = addr_value(set, h, x, g);
+		if (!g || a->pub.wl != v.wl) {
+			v.group = a->pub.group;
+			v.wl = a->pub.wl;
+		}
+		c->split = true;
+		if (a->pub.group && a->pub.group != v.group && set->group_by_number[a->pub.group])
+			set->group_by_number[a->pub.group]->bump = true;
+		r = put_addr(c, a, &v);
+	}
+	for (size_t i = 0; i < set->net_dirty.n && !r; i++) {
+		struct netrec *n = set->net_dirty.v[i];
+		uint32_t x = n->mid != NIL ? n->mid : n->eid;
+		struct cw_addr v;
+
+		if (n->gone ? !n->pub_set || !split_of(set, x, n->pub.eid)
+			    : n->pub_set ? !split_of(set, x, n->pub.eid)
+					 : set->eids.v[x].published || set->eids.v[x].pred == NIL)
+			continue;
+		v = net_value(set, n, x);
+		c->split = true;
+		r = put_net(c, n, &v);
+	}
+	return r;
+}
+
+/* Does `was` judge as `now` does? True for another number of the same meaning. */
+static bool means_same(const struct policy_set *set, const struct cw_addr *was, const struct cw_addr *now)
+{
+	uint32_t a = eid_slot(set, was->eid), b = eid_slot(set, now->eid);
+
+	return was->wl == now->wl && a != NIL && b != NIL &&
+	       (a == b || ekey_same(&set->eids.v[a].key, &set->eids.v[b].key));
+}
+
+/* Was an address judged by the prefix that spoke for it before this commit? */
+static bool cover_used(struct commit *c, const struct addr *a)
+{
+	const struct policy_set *set = c->set;
+	const struct universe_net *n = universe_match(set->uni, a);
+
+	for (;;) {
+		struct netrec *r;
+		unsigned char key[18];
+
+		memcpy(key, n->p.addr.b, 16);
+		key[16] = n->p.plen;
+		key[17] = n->p.v6 != 0;
+		r = htab_get(set->nets, key, sizeof(key));
+		if (r && r->pub_set && r->pub_seq != set->seq) {
+			/* Asking takes the mark away, so the answer is kept for the rest of this commit. */
+			if (r->asked_seq != set->seq)
+				r->was_used = !c->sink->net_used || c->sink->net_used(c->sink->arg, 0, &r->p);
+			r->asked_seq = set->seq;
+			return r->was_used;
+		}
+		if (n->parent < 0)
+			return false;
+		n = universe_at(set->uni, n->p.v6 != 0, (size_t)n->parent);
+	}
+}
+
+static void final_addr(struct commit *c, struct addrrec *a)
+{
+	struct policy_set *set = c->set;
+	struct holder *h = addr_winner(set, a);
+	struct cw_addr v = {};
+	bool used;
+	int r = 0;
+
+	if (h)
+		v = addr_value(set, h, h->eid, h->group);
+	if (h && a->pub_set && same_addr(&v, &a->pub))
+		return;
+	if (!h && !a->pub_set)
+		return;
+	if (a->pub_set && a->pub.group && a->pub.group != v.group && set->group_by_number[a->pub.group])
+		set->group_by_number[a->pub.group]->bump = true;
+	if (!set->bump_all && !(h && a->pub_set && means_same(set, &a->pub, &v))) {
+		if (a->pub_set)
+			used = !c->sink->addr_used || c->sink->addr_used(c->sink->arg, 0, &a->a);
+		else
+			used = cover_used(c, &a->a);
+		set->bump_all |= used;
+	}
+	if (h) {
+		r = put_addr(c, a, &v);
+	} else {
+		r = c->sink->addr_del(c->sink->arg, 0, &a->a);
+		if (!r) {
+			set->naddrs[!addr_is_v4(&a->a)]--;
+			a->pub_set = false;
+		}
+	}
+	keep_error(c, r);
+}
+
+static void final_net(struct commit *c, struct netrec *n)
+{
+	struct policy_set *set = c->set;
+	struct cw_addr v;
+	int r = 0;
+
+	if (!n->gone) {
+		v = net_value(set, n, n->eid);
+		if (n->pub_set && same_addr(&v, &n->pub))
+			return;
+		if (n->pub_set && n->pub.realm != v.realm && !set->bump_all)
+			set->bump_all = !c->sink->net_used || c->sink->net_used(c->sink->arg, 0, &n->p);
+		r = put_net(c, n, &v);
+	} else if (n->pub_set) {
+		r = c->sink->net_del(c->sink->arg, 0, &n->p);
+		if (!r) {
+			set->nnets[n->p.v6 != 0]--;
+			n->pub_set = false;
+		}
+	}
+	keep_error(c, r);
+}
+
+/* For packets without an address of the workload: as its first IPv4 address, else its first one. */
+static const struct holder *primary(const struct owner *o)
+{
+	for (size_t i = 0; i < o->nh; i++)
+		if (addr_is_v4(&o->h[i].addr))
+			return &o->h[i];
+	return o->nh ? &o->h[0] : NULL;
+}
+
+static void final_owner(struct commit *c, struct owner *o)
+{
+	struct policy_set *set = c->set;
+	const struct holder *h = o->gone || !o->local ? NULL : primary(o);
+	uint32_t group = h && h->group ? h->group->number : 0;
+	uint32_t eid = group ? set->eids.v[h->eid].number : 0;
+	int r;
+
+	if (o->node || !o->wl || (o->pub_group == group && o->pub_eid == eid))
+		return;
+	if (o->pub_group && o->pub_group != group && set->group_by_number[o->pub_group])
+		set->group_by_number[o->pub_group]->bump = true;
+	r = c->sink->wl_group(c->sink->arg, o->wl, group, eid);
+	keep_error(c, r);
+	if (r)
+		return;
+	o->pub_group = group;
+	o->pub_eid = eid;
+}
+
+static void free_addrrec(struct policy_set *set, struct addrrec *a)
+{
+	htab_del(set->addrs, a->a.b, 16);
+	vec_done(&a->claims);
+	free(a);
+}
+
+static void final_addresses(struct commit *c)
+{
+	struct policy_set *set = c->set;
+
+	for (size_t i = 0; i < set->net_dirty.n; i++)
+		final_net(c, set->net_dirty.v[i]);
+	/* Local workloads first: their new groups know every identity. */
+	for (size_t i = 0; i < set->owner_dirty.n; i++)
+		if (!set->owner_dirty.v[i]->gone)
+			final_owner(c, set->owner_dirty.v[i]);
+	for (size_t i = 0; i < set->owner_dead.n; i++)
+		final_owner(c, set->owner_dead.v[i]);
+	for (int local = 1; local >= 0; local--)
+		for (size_t i = 0; i < set->addr_dirty.n; i++) {
+			const struct holder *h = addr_winner(set, set->addr_dirty.v[i]);
+
+			if ((h && h->group) == local)
+				final_addr(c, set->addr_dirty.v[i]);
+		}
+}
+
+/* ---- the lists of what was to be done ------------------------------------------------------------------------ */
+
+static void lists_clear(struct commit *c)
+{
+	struct policy_set *set = c->set;
+	bool retry = c->late != 0; /* a write failed: look at all of them again next time */
+
+	for (size_t i = 0; i < set->addr_dirty.n; i++) {
+		struct addrrec *a = set->addr_dirty.v[i];
+
+		for (size_t k = 0; k < a->claims.n; k++) {
+			a->claims.v[k]->mid = NIL;
+			a->claims.v[k]->mid_group = NULL;
+		}
+		if (retry)
+			continue;
+		a->dirty = false;
+		if (!a->claims.n && !a->pub_set)
+			free_addrrec(set, a);
+	}
+	for (size_t i = 0; i < set->net_dirty.n; i++) {
+		struct netrec *n = set->net_dirty.v[i];
+		unsigned char key[18];
+
+		n->mid = NIL;
+		if (retry)
+			continue;
+		n->dirty = false;
+		if (n->gone && !n->pub_set) {
+			memcpy(key, n->p.addr.b, 16);
+			key[16] = n->p.plen;
+			key[17] = n->p.v6 != 0;
+			htab_del(set->nets, key, sizeof(key));
+			free(n);
+		}
+	}
+	for (size_t i = 0; i < set->owner_dirty.n; i++) {
+		struct owner *o = set->owner_dirty.v[i];
+
+		for (size_t k = 0; k < o->nh; k++) {
+			o->h[k].mid = NIL;
+			o->h[k].mid_group = NULL;
+		}
+		o->dirty = retry;
+	}
+	for (size_t i = 0; i < set->owner_dead.n; i++)
+		if (!set->owner_dead.v[i]->pub_group && !set->owner_dead.v[i]->dead_seq)
+			set->owner_dead.v[i]->dead_seq = set->seq;
+	if (retry)
+		return;
+	set->addr_dirty.n = set->net_dirty.n = set->owner_dirty.n = 0;
+}
+
+static void stamp_dead(struct policy_set *set)
+{
+	for (size_t i = 0; i < set->groups.n; i++) {
+		struct group *g = set->groups.v[i];
+
+		if (!g)
+			continue;
+		if (g->refs)
+			g->dead_seq = 0;
+		else if (!g->dead_seq)
+			g->dead_seq = set->seq;
+		g->clone_of = NULL;
+	}
+	for (size_t i = 0; i < set->eids.n; i++) {
+		struct eid_ent *e = &set->eids.v[i];
+
+		if (!e->number)
+			continue;
+		e->published = true;
+		e->pred = NIL;
+		if (e->holders || e->fixed)
+			e->dead_seq = 0;
+		else if (!e->dead_seq)
+			e->dead_seq = set->seq;
+	}
+	set->eid_fresh.n = 0;
+}
+
+static void bump(struct commit *c)
+{
+	struct policy_set *set = c->set;
+
+	for (size_t i = 0; i < set->groups.n; i++) {
+		struct group *g = set->groups.v[i];
+
+		if (!g || !g->published || !(g->bump || set->bump_all))
+			continue;
+		for (uint32_t s = 0; s < 2; s++)
+			if (g->side[s].cur)
+				keep_error(c, word_put(c, g->number * 2 + s, bits_of(g, g->side[s].cur), true));
+		g->bump = false;
+	}
+	set->bump_all = false;
+}
+
+static int before_switch(struct commit *c, struct policy_plan *plan)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	int r = b ? 0 : -ENOMEM;
+
+	if (b)
+		b->c = c;
+	for (size_t i = 0; i < plan->sides.n && !r; i++) {
+		struct splan *p = &plan->sides.v[i];
+
+		if (p->clone)
+			r = write_table(c, p->clone);
+		if (!r && p->next)
+			r = write_table(c, p->next);
+		r = r ?: refine(c, p);
+	}
+	for (size_t i = 0; i < plan->sides.n && !r; i++)
+		r = entries_write(b, &plan->sides.v[i]);
+	r = r ?: flush(b);
+	free(b);
+	return r;
+}
+
+int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const struct policy_sink *sink)
+{
+	struct commit c = { .set = set, .sink = sink };
+	int r;
+
+	set->seq++;
+	r = before_switch(&c, plan);
+	/* If we stop here, which entries were written is not known. They change no verdict; the groups
+	 * are rebuilt beside by the next plan, and all their entries go with them. */
+	for (size_t i = 0; i < plan->sides.n; i++) {
+		struct splan *p = &plan->sides.v[i];
+
+		entries_take(&c, p);
+		if (r) {
+			p->g->rebuild = true;
+			continue;
+		}
+		if (!p->clone)
+			continue;
+		p->g->side[p->side].cur = take_ptr(p->clone);
+		keep_error(&c, word_put(&c, p->g->number * 2 + p->side,
+					bits_of(p->g, p->g->side[p->side].cur), true));
+		p->g->published = true;
+	}
+	r = r ?: split_addrs(&c);
+	if (!r && c.split && sink->settle)
+		r = sink->settle(sink->arg);
+	if (r) {
+		policy_plan_free(plan);
+		set->poisoned |= r == -ENOMEM;
+		return r;
+	}
+	for (size_t i = 0; i < plan->sides.n; i++) {
+		struct splan *p = &plan->sides.v[i];
+
+		if (p->next)
+			switch_side(&c, p);
+		p->g->side[p->side].dirty = p->g->side[p->side].full;
+	}
+	for (size_t i = 0; i < set->groups.n; i++) {
+		struct group *g = set->groups.v[i];
+
+		if (!g)
+			continue;
+		for (uint32_t s = 0; s < 2 && g->side[s].cur; s++)
+			if ((set->words[g->number * 2 + s] & 0xffffffffu) != bits_of(g, g->side[s].cur))
+				keep_error(&c, word_put(&c, g->number * 2 + s, bits_of(g, g->side[s].cur), true));
+		g->published |= g->side[0].cur && g->side[1].cur;
+	}
+	final_addresses(&c);
+	bump(&c);
+	lists_clear(&c);
+	stamp_dead(set);
+	set->plan = NULL;
+	plan_free(plan);
+	return c.late;
+}
+
+void policy_plan_free(struct policy_plan *plan)
+{
+	struct policy_set *set;
+	size_t it = 0, klen;
+	const void *k;
+	void *v;
+
+	if (!plan)
+		return;
+	set = plan->set;
+	/* What stood between old and new is forgotten: the next plan starts from what is published. */
+	while (htab_next(set->owners, &it, &k, &klen, &v)) {
+		struct owner *o = v;
+
+		for (size_t i = 0; i < o->nh; i++) {
+			o->h[i].mid = NIL;
+			o->h[i].mid_group = NULL;
+		}
+	}
+	it = 0;
+	while (htab_next(set->nets, &it, &k, &klen, &v))
+		((struct netrec *)v)->mid = NIL;
+	set->plan = NULL;
+	plan_free(plan);
+}
