@@ -49,15 +49,19 @@ static double cpu_ns(void)
 
 /* ---- packets ------------------------------------------------------------------------------- */
 
-struct pkt { unsigned char b[128]; unsigned len; };
+struct pkt {
+	unsigned char b[128];
+	unsigned len;
+};
 
-static const unsigned char mac[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
+static const unsigned char mac[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
 
 /* From pod 0 or 1 to the other one (or from the world); flags -1 means UDP. */
-static struct pkt make(int v6, const char *src, const char *dst, int from, int sport, int dport, int flags)
+static struct pkt make(int v6, const char *src, const char *dst, int from, int sport, int dport,
+		       int flags)
 {
 	int udp = flags < 0, l4 = udp ? 8 : 20;
-	struct pkt p = { .len = 14u + (v6 ? 40u : 20u) + (unsigned)l4 + 10u };
+	struct pkt p = {.len = 14u + (v6 ? 40u : 20u) + (unsigned)l4 + 10u};
 	struct ethhdr *e = (void *)p.b;
 	unsigned char *t;
 
@@ -99,9 +103,9 @@ static struct pkt make(int v6, const char *src, const char *dst, int from, int s
 
 static double run(int fd, uint32_t cb, uint32_t ifindex, struct pkt *p, unsigned repeat, int *ret)
 {
-	struct __sk_buff ctx = { .ifindex = ifindex };
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = p->b, .data_size_in = p->len, .repeat = (int)repeat,
-		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+	struct __sk_buff ctx = {.ifindex = ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = p->b, .data_size_in = p->len,
+		    .repeat = (int)repeat, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 	double t;
 
 	ctx.cb[0] = cb;
@@ -114,7 +118,8 @@ static double run(int fd, uint32_t cb, uint32_t ifindex, struct pkt *p, unsigned
 	return t / repeat;
 }
 
-/* ---- the object under test -------------------------------------------------------------------- */
+/* ---- the object under test --------------------------------------------------------------------
+ */
 
 static struct bpf_object *obj;
 
@@ -135,10 +140,10 @@ static void set(struct bpf_object *o, const char *name, const void *k, const voi
 
 static void pod(uint32_t n, const char *a4, const char *a6)
 {
-	struct cw_ep ep = { .wl = n, .group = n, .eid = 1000 + n, .flags = CW_EP_ATTACHED };
-	struct cw_addr v = { .eid = 1000 + n, .group = n, .wl = n, .realm = CW_REALM_POD };
-	struct cw_addr4_key k4 = { };
-	struct cw_addr6_key k6 = { };
+	struct cw_ep ep = {.wl = n, .group = n, .eid = 1000 + n, .flags = CW_EP_ATTACHED};
+	struct cw_addr v = {.eid = 1000 + n, .group = n, .wl = n, .realm = CW_REALM_POD};
+	struct cw_addr4_key k4 = {};
+	struct cw_addr6_key k6 = {};
 
 	memcpy(ep.mac, mac[n - 1], 6);
 	set(obj, "cw_ep", &n, &ep);
@@ -158,14 +163,15 @@ static void pod(uint32_t n, const char *a4, const char *a6)
  * and `peers` identities in the class table. */
 static void policy(unsigned intervals, unsigned peers)
 {
-	struct cw_verdict allow = { .rule = 1, .action = CW_ACT_ALLOW, .tier = CW_TIER_MANUAL };
-	struct cw_verdict block = { .action = CW_ACT_BLOCK, .tier = CW_TIER_DEFAULT };
+	struct cw_verdict allow = {.rule = 1, .action = CW_ACT_ALLOW, .tier = CW_TIER_MANUAL};
+	struct cw_verdict block = {.action = CW_ACT_BLOCK, .tier = CW_TIER_DEFAULT};
 	uint32_t one = 1, two = 2, n = 0;
 	uint64_t v;
 
 	set(obj, "cw_verdicts", &one, &allow);
 	set(obj, "cw_verdicts", &two, &block);
-#define ROW(start, verdict) (v = (uint64_t)(start) << 32 | (verdict), set(obj, "cw_rows", &n, &v), n++)
+#define ROW(start, verdict)                                                                        \
+	(v = (uint64_t)(start) << 32 | (verdict), set(obj, "cw_rows", &n, &v), n++)
 	ROW(0, 2);
 	for (unsigned i = 0; i < intervals; i++)
 		ROW(CW_AXIS(6, 100 + i), i & 1 ? 2 : 1);
@@ -181,7 +187,7 @@ static void policy(unsigned intervals, unsigned peers)
 	for (uint32_t c = CW_REALM_SLOTS; c < CW_REALM_SLOTS + 2; c++)
 		set(obj, "cw_rowtab", &c, &v);
 	for (uint32_t i = 0; i < peers; i++) {
-		struct cw_peer_key k = { .gs = (1 + i % 2) << 1 | (i / 2 & 1), .eid = 1001 + i / 4 };
+		struct cw_peer_key k = {.gs = (1 + i % 2) << 1 | (i / 2 & 1), .eid = 1001 + i / 4};
 		uint32_t cls = 1;
 
 		set(obj, "cw_peers", &k, &cls);
@@ -205,7 +211,8 @@ static int on_event(void *ctx, void *data, size_t n)
 	return 0;
 }
 
-/* ---- cases --------------------------------------------------------------------------------------- */
+/* ---- cases
+ * --------------------------------------------------------------------------------------- */
 
 struct row {
 	const char *name, *goal;
@@ -220,12 +227,19 @@ struct row {
 static struct row rows[32];
 static int nrows;
 
-static struct row *add(const char *name, const char *goal, double limit, int fd, uint32_t cb, struct pkt p, int want)
+static struct row *add(const char *name, const char *goal, double limit, int fd, uint32_t cb,
+		       struct pkt p, int want)
 {
 	struct row *r = &rows[nrows++];
 
-	*r = (struct row){ .name = name, .goal = goal, .limit = limit, .fd = fd, .cb = cb, .p = p, .want = want,
-			   .walk_fd = -1 };
+	*r = (struct row){.name = name,
+			  .goal = goal,
+			  .limit = limit,
+			  .fd = fd,
+			  .cb = cb,
+			  .p = p,
+			  .want = want,
+			  .walk_fd = -1};
 	return r;
 }
 
@@ -292,17 +306,21 @@ static void measure(struct row *r, int round, int empty, unsigned repeat)
 
 int main(int argc, char **argv)
 {
-	struct bpf_insn none[] = { { .code = 0xb7 }, { .code = 0x95 } };
+	struct bpf_insn none[] = {{.code = 0xb7}, {.code = 0x95}};
 	const char *json = NULL, *W = "198.51.100.7";
-	const char *a4[] = { "10.77.1.2", "10.77.2.2" }, *a6[] = { "fd00::1:2", "fd00::2:2" };
+	const char *a4[] = {"10.77.1.2", "10.77.2.2"}, *a6[] = {"fd00::1:2", "fd00::2:2"};
 	int opt, rounds = 9, empty, fd, ref_from, ref_to, missed = 0, ret;
 	uint64_t events = 0;
 	unsigned repeat = 200000;
 	struct bpf_object *ref;
 	struct ring_buffer *rb;
 	struct cw_ctl ctl = {
-		.abi = CW_ABI_VERSION, .acct_slots = CW_MAX_ACCESSES + CW_MAX_ACCESSES / 4,
-		.share_accesses = 4096, .share_pairs = 1024, .event_gap = 250, .ephemeral_min = 32768,
+		.abi = CW_ABI_VERSION,
+		.acct_slots = CW_MAX_ACCESSES + CW_MAX_ACCESSES / 4,
+		.share_accesses = 4096,
+		.share_pairs = 1024,
+		.event_gap = 250,
+		.ephemeral_min = 32768,
 	};
 	uint32_t zero = 0, peers = 0;
 	pthread_t th;
@@ -321,7 +339,8 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (argc - optind != 3 || rounds < 1 || rounds > ROUNDS_MAX || !repeat) {
-		fprintf(stderr, "usage: prices [-r rounds] [-k repeat] [-n policy entries] [-j file.json] OBJECT REF WALK\n");
+		fprintf(stderr, "usage: prices [-r rounds] [-k repeat] [-n policy entries] [-j "
+				"file.json] OBJECT REF WALK\n");
 		return 2;
 	}
 	obj = bpf_object__open(argv[optind]);
@@ -347,8 +366,14 @@ int main(int argc, char **argv)
 	ref_from = bpf_program__fd(bpf_object__find_program_by_name(ref, "from_pod"));
 	ref_to = bpf_program__fd(bpf_object__find_program_by_name(ref, "to_pod"));
 	for (uint32_t i = 1; i <= 2; i++) {
-		struct { uint32_t ep, peer; uint16_t port; uint8_t proto, dir; } k = { i, 1003 - i, htons(8080), 6, i == 1 };
-		struct { uint32_t action, rule; } v = { 1, 1 };
+		struct {
+			uint32_t ep, peer;
+			uint16_t port;
+			uint8_t proto, dir;
+		} k = {i, 1003 - i, htons(8080), 6, i == 1};
+		struct {
+			uint32_t action, rule;
+		} v = {1, 1};
 		uint32_t id = 1000 + i, a;
 
 		inet_pton(AF_INET, a4[i - 1], &a);
@@ -360,37 +385,46 @@ int main(int argc, char **argv)
 	/* Open the flows: handshake both ways over both hooks, IPv4 and IPv6. */
 	for (int v6 = 0; v6 < 2; v6++) {
 		const char *s = v6 ? a6[0] : a4[0], *d = v6 ? a6[1] : a4[1];
-		static const int hs[][2] = { { 0, 0x02 }, { 1, 0x12 }, { 0, 0x10 } };
+		static const int hs[][2] = {{0, 0x02}, {1, 0x12}, {0, 0x10}};
 
 		for (int i = 0; i < 3; i++) {
 			int from = hs[i][0];
-			struct pkt p = from ? make(v6, d, s, 1, 8080, 40000, hs[i][1]) :
-					      make(v6, s, d, 0, 40000, 8080, hs[i][1]);
+			struct pkt p = from ? make(v6, d, s, 1, 8080, 40000, hs[i][1])
+					    : make(v6, s, d, 0, 40000, 8080, hs[i][1]);
 
 			(void)run(fd, CW_CB(from + 1, 1), 1, &p, 1, &ret);
 			(void)run(fd, CW_CB(2 - from, 0), 1, &p, 1, &ret);
 		}
-		struct pkt ack = make(v6, s, d, 0, 40000, 8080, 0x10), back = make(v6, d, s, 1, 8080, 40000, 0x10);
+		struct pkt ack = make(v6, s, d, 0, 40000, 8080, 0x10),
+			   back = make(v6, d, s, 1, 8080, 40000, 0x10);
 		double limit = v6 ? 3.0 : 2.5;
 
-		add(v6 ? "established IPv6, egress" : "established, egress", "P1", limit, fd, CW_CB(1, 1), ack, -1);
-		add(v6 ? "established IPv6, ingress" : "established, ingress", "P1", limit, fd, CW_CB(2, 0), ack, -1);
-		add(v6 ? "reply IPv6, egress hook" : "reply, egress hook", "P1", limit, fd, CW_CB(2, 1), back, -1);
-		add(v6 ? "reply IPv6, ingress hook" : "reply, ingress hook", "P1", limit, fd, CW_CB(1, 0), back, -1);
+		add(v6 ? "established IPv6, egress" : "established, egress", "P1", limit, fd,
+		    CW_CB(1, 1), ack, -1);
+		add(v6 ? "established IPv6, ingress" : "established, ingress", "P1", limit, fd,
+		    CW_CB(2, 0), ack, -1);
+		add(v6 ? "reply IPv6, egress hook" : "reply, egress hook", "P1", limit, fd,
+		    CW_CB(2, 1), back, -1);
+		add(v6 ? "reply IPv6, ingress hook" : "reply, ingress hook", "P1", limit, fd,
+		    CW_CB(1, 0), back, -1);
 	}
-	add("one-way UDP, egress", "P1", 2.5, fd, CW_CB(1, 1), make(0, a4[0], a4[1], 0, 40001, 8080, -1), -1);
+	add("one-way UDP, egress", "P1", 2.5, fd, CW_CB(1, 1),
+	    make(0, a4[0], a4[1], 0, 40001, 8080, -1), -1);
 	struct row *n = add("new flow, table full, ingress", "P3", 22, fd, CW_CB(2, 0),
 			    make(0, W, a4[1], 0, 1, 8080, 0x02), -1);
 
 	n->walk_fd = walker(argv[optind + 2], fd);
 	n->walk_alone = walker(argv[optind + 2], -1);
-	add("deny, egress, reader attached", "P4", 7, fd, CW_CB(1, 1), make(0, a4[0], a4[1], 0, 40002, 81, 0x02), 2);
+	add("deny, egress, reader attached", "P4", 7, fd, CW_CB(1, 1),
+	    make(0, a4[0], a4[1], 0, 40002, 81, 0x02), 2);
 
-	struct row *r = add("reference: established, egress", "", 0, ref_from, 0, make(0, a4[0], a4[1], 0, 40000, 8080, 0x10), -1);
+	struct row *r = add("reference: established, egress", "", 0, ref_from, 0,
+			    make(0, a4[0], a4[1], 0, 40000, 8080, 0x10), -1);
 
 	r->ifindex = 1;
 	(void)run(ref_from, 0, 1, &r->p, 1, &ret);
-	r = add("reference: deny", "", 0, ref_from, 0, make(0, a4[0], a4[1], 0, 40002, 81, 0x02), 2);
+	r = add("reference: deny", "", 0, ref_from, 0, make(0, a4[0], a4[1], 0, 40002, 81, 0x02),
+		2);
 	r->ifindex = 1;
 	(void)ref_to;
 
@@ -411,14 +445,18 @@ int main(int argc, char **argv)
 		missed += miss;
 		printf("%-34s %8.1f %8.2f ", rows[i].name, ns, x);
 		if (rows[i].limit)
-			printf("%8.1f %6s %s\n", rows[i].limit, rows[i].goal, miss ? "missed" : "met");
+			printf("%8.1f %6s %s\n", rows[i].limit, rows[i].goal,
+			       miss ? "missed" : "met");
 		else
 			printf("%8s\n", "-");
 		if (f)
-			fprintf(f, "%s{\"name\":\"%s\",\"ns\":%.2f,\"timesEmpty\":%.3f,\"goal\":\"%s\",\"limit\":%.1f}",
+			fprintf(f,
+				"%s{\"name\":\"%s\",\"ns\":%.2f,\"timesEmpty\":%.3f,\"goal\":\"%"
+				"s\",\"limit\":%.1f}",
 				i ? "," : "", rows[i].name, ns, x, rows[i].goal, rows[i].limit);
 	}
-	printf("median of %d rounds; %llu events read; %d goals missed\n", rounds, (unsigned long long)events, missed);
+	printf("median of %d rounds; %llu events read; %d goals missed\n", rounds,
+	       (unsigned long long)events, missed);
 	if (f) {
 		fprintf(f, "]}\n");
 		if (fclose(f))

@@ -12,7 +12,8 @@ verdict() { # NAME, offending lines on stdin
 strip='s://.*$::'
 
 # Calls without a maximum, or with a shell.
-verdict banned-calls < <(grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok|alloca|system|popen)[[:space:]]*\(' $src | grep -vE '^[^:]+:[0-9]+:[[:space:]]*(/?\*|//)')
+verdict banned-calls < <(grep -nE '(^|[^a-zA-Z0-9_])(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok|alloca)[[:space:]]*\(' $src | grep -vE '^[^:]+:[0-9]+:[[:space:]]*(/?\*|//)')
+verdict no-shell < <(grep -nE '(^|[^a-zA-Z0-9_])(system|popen)[[:space:]]*\(' $(git ls-files 'userspace/*.c' 'topology/*.c' 'cni-adapters/*.c'))
 # Every source says its licence; the BPF side is dual.
 verdict licence-line < <(for f in $src; do head -3 "$f" | grep -q SPDX-License-Identifier || echo "$f: no SPDX line"; done)
 verdict bpf-licence < <(for f in $(git ls-files 'bpf/*.[ch]'); do head -3 "$f" | grep -q 'GPL-2.0-only OR BSD-2-Clause' || echo "$f"; done)
@@ -34,7 +35,8 @@ verdict pure-rooms < <(grep -nE '^#include <(uv|sys/socket|sys/stat|fcntl|unistd
 verdict no-todo < <(git ls-files | grep -vE '^selftests/(lint|fuzz/corpus)/' | xargs grep -nIE '\b(TODO|FIXME|XXX|HACK)\b' 2>/dev/null)
 # Test files of a room stand where the room stands.
 verdict test-mirror < <(for d in $(git ls-files 'selftests/unit/*' | xargs -n1 dirname | sort -u); do [ -d "${d#selftests/unit/}" ] || echo "$d mirrors nothing"; done)
-verdict width < <(awk 'length($0) > 120 {print FILENAME ":" FNR ": " length($0) " columns"}' $src)
+# Tables in tests may be wide.
+verdict width < <(awk 'length($0) > 120 {print FILENAME ":" FNR ": " length($0) " columns"}' $(grep -v '^selftests/' <<<"$src"))
 for f in $(git ls-files '*.sh'); do bash -n "$f" || { echo "not ok shell-syntax $f"; rc=1; }; done
 echo "ok shell-syntax"
 exit $rc
