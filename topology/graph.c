@@ -202,6 +202,12 @@ int graph_node_add(struct graph *g, const struct graph_node *n)
 	return graph_node_put(g, n, &at);
 }
 
+/* A folded node of a saved view is there already; nobody may name one into being. */
+static bool may_name(const struct graph *g, const char *ref)
+{
+	return ref[0] != '(' || htab_has(g->node_at, ref, strlen(ref));
+}
+
 int graph_access_add(struct graph *g, const struct graph_access *a)
 {
 	struct { uint32_t src, dst; char id[GRAPH_NAME_MAX]; } key;
@@ -219,6 +225,8 @@ int graph_access_add(struct graph *g, const struct graph_access *a)
 	r = check_names((const char *const[]){ a->id, a->src, a->dst, a->port, a->service, a->rule }, 6);
 	if (r < 0)
 		return r;
+	if (!may_name(g, a->src) || !may_name(g, a->dst))
+		return -EINVAL;
 	if (g->accesses.n >= GRAPH_ACCESSES_MAX)
 		return -E2BIG;
 	to.id = graph_strings_add(g->strings, a->id);

@@ -85,7 +85,7 @@ static int read_nodes(struct graph *g, const cJSON *j, enum graph_level level, s
 		if (r < 0)
 			return bad(f, "nodes", i, NULL, "names of UTF-8, at most 1024 bytes");
 		/* drawn as it was: at its own level it stands for itself */
-		if (level != GRAPH_NAMESPACE && !g->nodes.v[at].at[level])
+		if (!g->nodes.v[at].at[level])
 			g->nodes.v[at].at[level] = g->nodes.v[at].ref;
 		g->nodes.v[at].held = held > 0 && held <= UINT32_MAX ? (uint32_t)held : 0;
 	}

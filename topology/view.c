@@ -54,6 +54,10 @@ static int infer_groups(struct maker *m)
 
 			if (group == UINT32_MAX || group == i)
 				continue;
+			if (g->nodes.v[group].outside && !n->outside) { /* no workload is drawn as an address */
+				m->at[i][l] = NULL;
+				continue;
+			}
 			m->is_group[group] = true;
 			if (l != GRAPH_CONTROLLER)
 				continue;
@@ -163,10 +167,11 @@ static int target_for(struct maker *m, const char *ref, const struct gnode *memb
 		bool ns = member && *member->ns && !strncmp(ref, "ns/", 3) && !strcmp(ref + 3, member->ns);
 
 		graph_ref_split(ref, &p);
-		t.ns = member ? member->ns : graph_strings_addn(m->strings, p.ns, p.ns_len);
+		t.ns = ns ? member->ns : graph_strings_addn(m->strings, p.ns, p.ns_len);
 		t.kind = ns ? "ns" : graph_strings_addn(m->strings, p.kind, p.kind_len);
 		t.name = ns ? member->ns : graph_strings_addn(m->strings, p.name, p.name_len);
-		t.outside = member ? false : p.outside;
+		t.borrows_ns = !ns && member && p.outside; /* a group by a name that says no namespace */
+		t.outside = !member && p.outside;
 	}
 	if (!t.ns || !t.kind || !t.name)
 		return -ENOMEM;
@@ -197,6 +202,8 @@ static int lift_all(struct maker *m, enum graph_level l)
 		if (r < 0)
 			return r;
 		t = &m->targets.v[m->target_of[i]];
+		if (t->borrows_ns && (!*t->ns || strcmp(n->ns, t->ns) < 0))
+			t->ns = n->ns;
 		t->flags |= n->flags;
 		t->held += n->held;
 		if (!n->outside && !m->is_group[i])

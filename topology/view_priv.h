@@ -10,8 +10,7 @@ struct target {
 	const char *ns, *kind, *name;
 	uint32_t members, held, flags;
 	size_t accesses; /* weight, when namespaces are folded */
-	bool drawn, blocked, outside;
-	bool foldable;
+	bool drawn, blocked, outside, foldable, borrows_ns;
 	uint32_t index; /* in the view */
 };
 

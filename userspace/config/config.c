@@ -132,17 +132,15 @@ static int read_list(struct doc *d, const struct config_key *k, const cJSON *v, 
 	} list = {};
 	struct list_ctx x = { k, &list };
 	unsigned before = d->faults;
-	void *p = NULL;
 	int r = 0;
 
 	_Static_assert(sizeof(struct config_prefixes) == sizeof(list), "lists look alike");
 	_Static_assert(sizeof(struct config_texts) == sizeof(list), "lists look alike");
 	_Static_assert(sizeof(struct config_ids) == sizeof(list), "lists look alike");
 	if (cJSON_IsArray(v) && v->child && cJSON_GetArraySize(v) <= CONFIG_LIST_MAX) {
-		p = calloc((size_t)cJSON_GetArraySize(v), size);
-		if (!p)
+		list.prefixes.v = calloc((size_t)cJSON_GetArraySize(v), size);
+		if (!list.prefixes.v)
 			return -ENOMEM;
-		memcpy(&list, &p, sizeof(p));
 	}
 	if (!cJSON_IsArray(v) || v->child) /* an empty list is how one says none */
 		r = doc_list(d, v, CONFIG_LIST_MAX, item, &x);

@@ -2,6 +2,7 @@
 /* show.c - the key table as text: effective values, the commented default file, the reference. */
 #include "config/config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +13,13 @@
 
 #define TEXT_MAX (1u << 20)
 
-static cJSON *words_json(const struct config_key *k, uint64_t bits)
+/* Takes the item in every case; false: no memory. */
+static bool put(cJSON *to, const char *key, cJSON *item)
 {
-	cJSON *list = cJSON_CreateArray();
-
-	for (size_t i = 0; i < k->nwords && list; i++)
-		if (bits & k->values[i])
-			cJSON_AddItemToArray(list, cJSON_CreateString(k->words[i]));
-	return list;
+	if (item && to && (key ? cJSON_AddItemToObject(to, key, item) : cJSON_AddItemToArray(to, item)))
+		return true;
+	cJSON_Delete(item);
+	return false;
 }
 
 /* The shortest text that parses back: whole units only. */
@@ -39,6 +39,39 @@ static cJSON *duration_json(uint64_t ms)
 	return cJSON_CreateString(text);
 }
 
+/* The items of a list value; false: no memory. */
+static bool put_items(cJSON *list, const void *p, const struct config_key *k)
+{
+	const struct config_prefixes *prefixes = p;
+	const struct config_texts *texts = p;
+	const struct config_ids *ids = p;
+	char text[PREFIX_STR_MAX];
+	bool ok = list;
+
+	switch (k->type) {
+	case CONFIG_WORDS:
+		for (size_t i = 0; ok && i < k->nwords; i++)
+			if (*(const uint64_t *)p & k->values[i])
+				ok = put(list, NULL, cJSON_CreateString(k->words[i]));
+		break;
+	case CONFIG_PREFIXES:
+		for (size_t i = 0; ok && i < prefixes->n; i++)
+			ok = put(list, NULL, cJSON_CreateString(prefix_str(&prefixes->v[i], text)));
+		break;
+	case CONFIG_LABEL_KEYS:
+		for (size_t i = 0; ok && i < texts->n; i++)
+			ok = put(list, NULL, cJSON_CreateString(texts->v[i]));
+		break;
+	case CONFIG_IDS:
+		for (size_t i = 0; ok && i < ids->n; i++)
+			ok = put(list, NULL, cJSON_CreateNumber(ids->v[i]));
+		break;
+	default:
+		break;
+	}
+	return ok;
+}
+
 static cJSON *value_json(const struct config *c, const struct config_key *k)
 {
 	const void *p = (const char *)c + k->offset;
@@ -50,8 +83,6 @@ static cJSON *value_json(const struct config *c, const struct config_key *k)
 			if (k->values[i] == *(const uint64_t *)p)
 				return cJSON_CreateString(k->words[i]);
 		return NULL;
-	case CONFIG_WORDS:
-		return words_json(k, *(const uint64_t *)p);
 	case CONFIG_NUMBER:
 	case CONFIG_POWER:
 		return cJSON_CreateNumber((double)*(const uint64_t *)p);
@@ -62,63 +93,47 @@ static cJSON *value_json(const struct config *c, const struct config_key *k)
 		return cJSON_CreateString(*(char *const *)p ? *(char *const *)p : "");
 	case CONFIG_CLOSED:
 		return cJSON_CreateString(*(const bool *)p ? "closed" : "open");
-	case CONFIG_PREFIXES:
-	case CONFIG_LABEL_KEYS:
-	case CONFIG_IDS:
-		break;
+	default:
+		list = cJSON_CreateArray();
+		if (put_items(list, p, k))
+			return list;
+		cJSON_Delete(list);
+		return NULL;
 	}
-	list = cJSON_CreateArray();
-	if (k->type == CONFIG_PREFIXES) {
-		const struct config_prefixes *v = p;
-		char text[PREFIX_STR_MAX];
+}
 
-		for (size_t i = 0; i < v->n; i++)
-			cJSON_AddItemToArray(list, cJSON_CreateString(prefix_str(&v->v[i], text)));
-	} else if (k->type == CONFIG_LABEL_KEYS) {
-		const struct config_texts *v = p;
+static cJSON *row_json(const struct config *c, const struct config *dflt, size_t i, bool zh)
+{
+	const struct config_key *k = &config_keys[i];
+	const struct config_from *from = &c->from[i];
+	cJSON *o = cJSON_CreateObject();
+	char source[1100] = "default";
 
-		for (size_t i = 0; i < v->n; i++)
-			cJSON_AddItemToArray(list, cJSON_CreateString(v->v[i]));
-	} else {
-		const struct config_ids *v = p;
-
-		for (size_t i = 0; i < v->n; i++)
-			cJSON_AddItemToArray(list, cJSON_CreateNumber(v->v[i]));
-	}
-	return list;
+	if (from->file && from->line)
+		snprintf(source, sizeof(source), "%.1000s:%u", from->file, from->line);
+	else if (from->file)
+		snprintf(source, sizeof(source), "%.1000s", from->file);
+	if (put(o, "key", cJSON_CreateString(k->path)) && put(o, "value", value_json(c, k)) &&
+	    put(o, "default", value_json(dflt, k)) && put(o, "source", cJSON_CreateString(source)) &&
+	    put(o, "doc", cJSON_CreateString(zh ? k->doc_zh : k->doc_en)))
+		return o;
+	cJSON_Delete(o);
+	return NULL;
 }
 
 cJSON *config_show(const struct config *c, bool zh)
 {
-	auto_cleanup(cJSON_Deletep) cJSON *list = cJSON_CreateArray();
+	cJSON *list = cJSON_CreateArray();
 	struct config dflt = {};
+	bool ok = list && config_default(&dflt) == 0;
 
-	if (!list || config_default(&dflt) < 0)
-		return NULL;
-	for (size_t i = 0; i < config_nkeys; i++) {
-		const struct config_key *k = &config_keys[i];
-		cJSON *o = cJSON_CreateObject(), *value = value_json(c, k), *was = value_json(&dflt, k);
-		char source[1100] = "default";
-
-		if (c->from[i].file && c->from[i].line)
-			snprintf(source, sizeof(source), "%.1000s:%u", c->from[i].file, c->from[i].line);
-		else if (c->from[i].file)
-			snprintf(source, sizeof(source), "%.1000s", c->from[i].file);
-		if (!o || !value || !was || !cJSON_AddItemToArray(list, o)) {
-			cJSON_Delete(o);
-			cJSON_Delete(value);
-			cJSON_Delete(was);
-			config_done(&dflt);
-			return NULL;
-		}
-		cJSON_AddStringToObject(o, "key", k->path);
-		cJSON_AddItemToObject(o, "value", value);
-		cJSON_AddItemToObject(o, "default", was);
-		cJSON_AddStringToObject(o, "source", source);
-		cJSON_AddStringToObject(o, "doc", zh ? k->doc_zh : k->doc_en);
-	}
+	for (size_t i = 0; ok && i < config_nkeys; i++)
+		ok = put(list, NULL, row_json(c, &dflt, i, zh));
 	config_done(&dflt);
-	return take_ptr(list);
+	if (ok)
+		return list;
+	cJSON_Delete(list);
+	return NULL;
 }
 
 /* "one of off, learn", "2 to 65535", or NULL when the type says it all. */
@@ -138,6 +153,8 @@ static void put_range(struct buf *b, const struct config_key *k, bool zh)
 		high = duration_json(k->max);
 		if (low && high)
 			buf_printf(b, zh ? "%s 至 %s" : "%s to %s", low->valuestring, high->valuestring);
+		else
+			b->err = -ENOMEM;
 	}
 }
 
@@ -157,6 +174,8 @@ char *config_default_text(bool zh)
 
 		buf_init(&range, TEXT_MAX);
 		put_range(&range, k, zh);
+		if (range.err)
+			b.err = range.err;
 		while ((dot = strchr(name, '.'))) {
 			size_t n = (size_t)(dot + 1 - k->path);
 
@@ -188,6 +207,8 @@ char *config_reference_text(bool zh)
 
 		buf_init(&range, TEXT_MAX);
 		put_range(&range, k, zh);
+		if (range.err)
+			b.err = range.err;
 		buf_printf(&b, "| `%s` | `%s` | ", k->path, k->dflt);
 		for (const char *s = range.data ? range.data : ""; *s; s++)
 			buf_printf(&b, *s == '|' ? "\\%c" : "%c", *s);

@@ -426,6 +426,21 @@ static int flags_check(struct ctl *c)
 	return r;
 }
 
+/* Faults of the parser itself already speak the asked-for language. */
+static void lang_early(struct ctl *c, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *v = !strncmp(argv[i], "--lang=", 7)			? argv[i] + 7 :
+				!strcmp(argv[i], "--lang") && i + 1 < argc ? argv[i + 1] :
+									     NULL;
+
+		if (v && !strcmp(v, "zh"))
+			c->lang = LANG_ZH;
+		else if (v && !strcmp(v, "en"))
+			c->lang = LANG_EN;
+	}
+}
+
 int args_parse(struct ctl *c, int argc, char **argv)
 {
 	const char *words[WORDS_MAX];
@@ -433,6 +448,7 @@ int args_parse(struct ctl *c, int argc, char **argv)
 	unsigned n = 0, used;
 	int r;
 
+	lang_early(c, argc, argv);
 	for (int i = 1; i < argc; i++) {
 		enum flag f = FLAG_COUNT;
 		const char *a = argv[i];

@@ -17,6 +17,8 @@ char *path_make(const char *prefix, const char *part);
 int show_run(struct ctl *c, const char *path, const struct view *v);
 /* "/v1/workloads/NS/NAME" of a pod REF; NULL after a fault was added. */
 char *workload_path(struct ctl *c, const char *ref);
+/* GET + emit of a list with the flags' query. */
+int plain_list(struct ctl *c, const char *path, const struct view *v);
 /* Says why a list is empty and returns true if it is. */
 bool list_empty(struct ctl *c, const cJSON *doc, struct buf *b, enum msg m);
 /* "500 of 12,480 shown" when the list was cut by --limit. */

@@ -106,6 +106,17 @@ static int format_fail(struct ctl *c, const struct output *o, const struct view 
 	return usage_fail(c, "cli.output", o->name, expected, NULL, M_E_FORMAT, "value", o->name, NULL);
 }
 
+/* The library's layout with two spaces for its tabs: inside strings a tab is always escaped. */
+static void json_put(struct buf *b, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\t')
+			buf_adds(b, s[-1] == ':' ? " " : "  ");
+		else
+			buf_add(b, s, 1);
+	}
+}
+
 static int render(struct ctl *c, const struct output *o, const cJSON *doc, const struct view *v,
 		  struct buf *b)
 {
@@ -128,7 +139,9 @@ static int render(struct ctl *c, const struct output *o, const cJSON *doc, const
 		return 0;
 	case FMT_JSON:
 		s = cJSON_Print(doc);
-		break;
+		json_put(b, s ?: "");
+		buf_adds(b, "\n");
+		return 0;
 	case FMT_YAML:
 		s = yaml_print(doc);
 		break;

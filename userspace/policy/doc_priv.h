@@ -5,6 +5,8 @@
 #include "base/doc.h"
 #include "policy/rule_doc.h"
 
+struct htab;
+
 #define DOC_LABELS_MAX 256u
 #define DOC_NAME_MAX 253u
 #define LABEL_ORIGIN "cellwall.io/origin"
@@ -45,3 +47,14 @@ struct inventory_sink {
 };
 /* Hands each good entry over; a sink takes ownership in every case. */
 int read_inventory_spec(struct doc *d, const cJSON *v, const struct inventory_sink *sink);
+
+/* Remembers a name; *ret_first says where it stood before, NULL if nowhere. The table's values
+ * are struct doc_pos from malloc. `space` and `ns` keep kinds of names apart. */
+int docs_claim(struct htab *names, const char *space, const char *ns, const char *name,
+	       const struct doc_pos *pos, const struct doc_pos **ret_first);
+/* All names of what former calls have added. */
+int docs_claim_former(struct htab *names, const struct rule_docs *docs);
+/* Room for one more in an array of n and in its positions. 0 or -ENOMEM. */
+int docs_grow(void **v, struct doc_pos **at, size_t n, size_t size);
+/* Appends all of `from`, which has one file and is empty then. On -ENOMEM nothing has moved. */
+int docs_move(struct rule_docs *from, struct rule_docs *to);

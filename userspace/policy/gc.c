@@ -78,6 +78,7 @@ static int entries_collect(struct gc *x, struct group *g, uint32_t s, bool eids)
 		if (!eid_over(x, sd->t.v[i].ix))
 			sd->t.v[w++] = sd->t.v[i];
 	sd->t.n = w;
+	side_prune(set, sd);
 	return r;
 }
 

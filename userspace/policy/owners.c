@@ -120,7 +120,7 @@ static int universe_update(struct policy_set *set, const struct policy_state *ne
 	int r = 0;
 
 	for (size_t i = 1; i < set->sels.n; i++)
-		if (set->sels.v[i] && set->sels.v[i]->kind == SELK_CIDRS)
+		if (set->sels.v[i] && set->sels.v[i]->refs && set->sels.v[i]->kind == SELK_CIDRS)
 			bytes_u32(&b, (uint32_t)i);
 	bytes_u32(&b, NIL);
 	for (size_t i = 0; i < next->ncluster_cidrs; i++) {
@@ -136,7 +136,7 @@ static int universe_update(struct policy_set *set, const struct policy_state *ne
 	for (size_t i = 1; i < set->sels.n && !r; i++) {
 		const struct sel *s = set->sels.v[i];
 
-		if (!s || s->kind != SELK_CIDRS)
+		if (!s || !s->refs || s->kind != SELK_CIDRS)
 			continue;
 		for (size_t k = 0; k < s->ncidrs && !r; k++)
 			r = vec_push(&items, ((struct universe_item){ s->id, s->cidrs[k].cidr,
@@ -889,7 +889,7 @@ static int singles_update(struct policy_set *set, bool *ret_changed)
 	for (size_t i = 1; i < set->sels.n; i++) {
 		const struct sel *s = set->sels.v[i];
 
-		if (s && (s->kind == SELK_POD || s->kind == SELK_NODES))
+		if (s && s->refs && (s->kind == SELK_POD || s->kind == SELK_NODES))
 			bytes_u32(&b, (uint32_t)i);
 	}
 	d = hash_bytes(set->seed, b.v, b.n);

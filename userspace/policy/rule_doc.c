@@ -27,31 +27,6 @@ struct job {
 	struct htab *names;	/* what was given already, in this text or before it: struct doc_pos */
 };
 
-/* ---- names given once --------------------------------------------------------------------------- */
-
-/* Remembers the name; *ret_first says where it stood before, NULL if nowhere. */
-static int claim(struct htab *names, const char *space, const char *ns, const char *name,
-		 const struct doc_pos *pos, const struct doc_pos **ret_first)
-{
-	struct doc_pos *keep;
-	char key[1024];
-	int n = snprintf(key, sizeof(key), "%s %s %s", space, ns ? ns : "", name), r;
-
-	if (n < 0 || (size_t)n >= sizeof(key))
-		return -EINVAL; /* names were bounded when they were read */
-	*ret_first = htab_get(names, key, (size_t)n);
-	if (*ret_first)
-		return 0;
-	keep = malloc(sizeof(*keep));
-	if (!keep)
-		return -ENOMEM;
-	*keep = *pos;
-	r = htab_set(names, key, (size_t)n, keep, NULL);
-	if (r < 0)
-		free(keep);
-	return r;
-}
-
 static int claim_here(struct job *j, const cJSON *v, const char *space, const char *ns, const char *name)
 {
 	struct doc_pos pos = j->pos;
@@ -59,7 +34,7 @@ static int claim_here(struct job *j, const cJSON *v, const char *space, const ch
 	int r;
 
 	pos.line = yaml_line(j->d.yaml, v);
-	r = claim(j->names, space, ns, name, &pos, &first);
+	r = docs_claim(j->names, space, ns, name, &pos, &first);
 	if (r < 0 || !first)
 		return r;
 	return doc_fault(&j->d, v, "duplicate", "each one once", "%s %s%s%s was given before, at %s:%u",
@@ -76,145 +51,13 @@ static int claim_doc(struct job *j, const cJSON *root, const char *space, const 
 	return r;
 }
 
-static int claim_workload(struct htab *names, const struct inventory_workload *w, const struct doc_pos *pos)
-{
-	char text[ADDR_STR_MAX];
-	const struct doc_pos *first;
-	int r = claim(names, "workload", w->w.ns, w->w.name, pos, &first);
-
-	if (r == 0)
-		r = claim(names, "network namespace", NULL, w->netns, pos, &first);
-	for (size_t i = 0; r == 0 && i < w->w.naddrs; i++)
-		r = claim(names, "address", NULL, addr_str(&w->w.addrs[i], text), pos, &first);
-	return r;
-}
-
-/* What former calls have added. */
-static int claim_former(struct htab *names, const struct rule_docs *docs)
-{
-	const struct doc_pos *first;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < docs->nrules; i++)
-		r = claim(names, "rule", docs->rules[i].ns, docs->rules[i].name, &docs->rules_at[i], &first);
-	for (size_t i = 0; r == 0 && i < docs->nmodes; i++)
-		r = claim(names, "mode profile", NULL, docs->modes[i].name, &docs->modes_at[i], &first);
-	for (size_t i = 0; r == 0 && i < docs->nquarantines; i++)
-		r = claim(names, "quarantine", NULL, docs->quarantines[i].name,
-			  &docs->quarantines_at[i], &first);
-	for (size_t i = 0; r == 0 && i < docs->nnamespaces; i++)
-		r = claim(names, "namespace", NULL, docs->namespaces[i].name, &docs->namespaces_at[i],
-			  &first);
-	for (size_t i = 0; r == 0 && i < docs->nworkloads; i++)
-		r = claim_workload(names, &docs->workloads[i], &docs->workloads_at[i]);
-	return r;
-}
-
-/* ---- arrays ------------------------------------------------------------------------------------- */
-
-/* Room for one more in an array and in its positions; grown at powers of two. */
-static int grow(void **v, struct doc_pos **at, size_t n, size_t size)
-{
-	size_t cap = n ? n * 2 : 1;
-	void *p;
-
-	if (n & (n - 1))
-		return 0;
-	p = realloc(*v, cap * size);
-	if (!p)
-		return -ENOMEM;
-	*v = p;
-	p = realloc(*at, cap * sizeof(**at));
-	if (!p)
-		return -ENOMEM;
-	*at = p;
-	return 0;
-}
-
 #define PUSH(docs, list, value, pos) ({ \
-	int r_ = grow((void **)&(docs)->list, &(docs)->list##_at, (docs)->n##list, sizeof(*(docs)->list)); \
+	int r_ = docs_grow((void **)&(docs)->list, &(docs)->list##_at, (docs)->n##list, sizeof(*(docs)->list)); \
 	if (r_ == 0) { \
 		(docs)->list##_at[(docs)->n##list] = (pos); \
 		(docs)->list[(docs)->n##list++] = (value); \
 	} \
 	r_; })
-
-static void pos_free(struct rule_docs *d)
-{
-	free(d->rules_at);
-	free(d->modes_at);
-	free(d->quarantines_at);
-	free(d->workloads_at);
-	free(d->namespaces_at);
-}
-
-void rule_docs_done(struct rule_docs *d)
-{
-	for (size_t i = 0; i < d->nrules; i++)
-		rule_done(&d->rules[i]);
-	for (size_t i = 0; i < d->nmodes; i++)
-		mode_setting_done(&d->modes[i]);
-	for (size_t i = 0; i < d->nquarantines; i++)
-		quarantine_done(&d->quarantines[i]);
-	for (size_t i = 0; i < d->nworkloads; i++)
-		inventory_workload_done(&d->workloads[i]);
-	for (size_t i = 0; i < d->nnamespaces; i++)
-		namespace_done(&d->namespaces[i]);
-	for (size_t i = 0; i < d->nfiles; i++)
-		free(d->files[i]);
-	free(d->rules);
-	free(d->modes);
-	free(d->quarantines);
-	free(d->workloads);
-	free(d->namespaces);
-	free(d->files);
-	pos_free(d);
-	*d = (struct rule_docs){};
-}
-
-/* Room for all first, so that the move itself cannot fail half-way. */
-static int move_docs(struct rule_docs *from, struct rule_docs *to)
-{
-#define ROOM(list) ({ \
-	void *v_ = NULL, *at_ = NULL; \
-	size_t n_ = from->n##list + to->n##list; \
-	if (from->n##list) { \
-		v_ = realloc(to->list, n_ * sizeof(*to->list)); \
-		if (v_) \
-			to->list = v_; \
-		at_ = realloc(to->list##_at, n_ * sizeof(*to->list##_at)); \
-		if (at_) \
-			to->list##_at = at_; \
-	} \
-	!from->n##list || (v_ && at_); })
-#define MOVE(list) ({ \
-	if (from->n##list) { \
-		memcpy(to->list + to->n##list, from->list, from->n##list * sizeof(*to->list)); \
-		memcpy(to->list##_at + to->n##list, from->list##_at, \
-		       from->n##list * sizeof(*to->list##_at)); \
-	} \
-	to->n##list += from->n##list; \
-	free(from->list); })
-	char **files = realloc(to->files, (to->nfiles + 1) * sizeof(*files));
-
-	if (!files)
-		return -ENOMEM;
-	to->files = files;
-	if (!ROOM(rules) || !ROOM(modes) || !ROOM(quarantines) || !ROOM(workloads) || !ROOM(namespaces))
-		return -ENOMEM;
-	MOVE(rules);
-	MOVE(modes);
-	MOVE(quarantines);
-	MOVE(workloads);
-	MOVE(namespaces);
-	to->files[to->nfiles++] = from->files[0];
-	free(from->files);
-	pos_free(from);
-	*from = (struct rule_docs){};
-	return 0;
-#undef ROOM
-#undef MOVE
-}
 
 /* ---- metadata --------------------------------------------------------------------------------- */
 
@@ -679,14 +522,14 @@ int rule_docs_parse(const char *file, const char *text, size_t len, const char *
 		j.got.files[0] = strdup(file);
 	if (j.got.files && j.got.files[0])
 		j.got.nfiles = 1;
-	r = j.names && j.got.nfiles ? claim_former(j.names, docs) : -ENOMEM;
+	r = j.names && j.got.nfiles ? docs_claim_former(j.names, docs) : -ENOMEM;
 	if (r == 0) {
 		j.pos.file = j.got.files[0];
 		r = read_all(&j, &y);
 		doc_sort(&j.d, first);
 	}
 	if (r == 0)
-		r = move_docs(&j.got, docs);
+		r = docs_move(&j.got, docs);
 	htab_free(j.names, free);
 	rule_docs_done(&j.got);
 	yaml_docs_done(&y);

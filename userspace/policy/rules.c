@@ -158,18 +158,19 @@ static int span_of(const struct port_spec *p, struct spans *ret)
 
 static int ports_get(struct policy_set *set, const struct ir_rule *r, struct ir *ir, bool *names)
 {
+	size_t nports = r->effect == IR_ISOLATE ? 0 : r->nports;
 	struct spans s = {};
 	int err = 0;
 
-	if (!r->nports) {
+	if (!nports) {
 		struct port_spec any = { .kind = PORT_ANY };
 
 		err = span_of(&any, &s);
 	}
-	ir->named = calloc(r->nports + 1, sizeof(*ir->named));
+	ir->named = calloc(nports + 1, sizeof(*ir->named));
 	if (!ir->named)
 		err = -ENOMEM;
-	for (size_t i = 0; i < r->nports && !err; i++) {
+	for (size_t i = 0; i < nports && !err; i++) {
 		const struct port_spec *p = &r->ports[i];
 		bool fresh;
 
@@ -267,20 +268,17 @@ static int ir_drop(struct policy_set *set, struct ir *ir, bool *names)
 		list_del(set->wide[ir->side].v, &set->wide[ir->side].n, ir);
 	for (uint32_t i = 0; i < ir->nnamed; i++)
 		*names |= intern_unref(set->names, ir->named[i].name);
+	for (uint32_t k = 0; k < ir->nsubject; k++)
+		sel_unref(set, ir->subject[k]);
+	for (uint32_t k = 0; k < ir->npeer; k++)
+		sel_unref(set, ir->peer[k]);
 	return vec_push(&set->dead_ir, ir);
 }
 
 void rules_sweep(struct policy_set *set)
 {
-	for (size_t i = 0; i < set->dead_ir.n; i++) {
-		struct ir *ir = set->dead_ir.v[i];
-
-		for (uint32_t k = 0; k < ir->nsubject; k++)
-			sel_unref(set, ir->subject[k]);
-		for (uint32_t k = 0; k < ir->npeer; k++)
-			sel_unref(set, ir->peer[k]);
-		ir_free(ir);
-	}
+	for (size_t i = 0; i < set->dead_ir.n; i++)
+		ir_free(set->dead_ir.v[i]);
 	set->dead_ir.n = 0;
 	for (size_t i = 0; i < set->all_ir.n; i++)
 		set->all_ir.v[i]->fresh = false;

@@ -534,7 +534,7 @@ int sels_of_pod(struct policy_set *set, const struct owner *o, struct u32s *ret)
 		for (size_t i = 0; i < l->n; i++) {
 			const struct sel *s = set->sels.v[l->v[i]];
 
-			if ((given(s->s.pod) && !same(s->s.pod, o->name)) ||
+			if (!s->refs || (given(s->s.pod) && !same(s->s.pod, o->name)) ||
 			    (given(s->s.pod_uid) && !same(s->s.pod_uid, o->uid)) || !sel_matches_ident(s, info))
 				continue;
 			if (vec_push(ret, s->id))
@@ -552,7 +552,7 @@ int sels_of_node(struct policy_set *set, const struct labels *labels, struct u32
 	for (size_t i = 0; i < set->sel_nodes.n; i++) {
 		const struct sel *s = set->sels.v[set->sel_nodes.v[i]];
 
-		if (s->s.labels.set && !label_selector_matches(&s->s.labels, labels))
+		if (!s->refs || (s->s.labels.set && !label_selector_matches(&s->s.labels, labels)))
 			continue;
 		if (vec_push(ret, s->id))
 			return -ENOMEM;

@@ -358,6 +358,7 @@ void group_touch_eid(struct policy_set *set, uint32_t ix);
 /* ---- side.c -------------------------------------------------------------------------------------------------- */
 int side_compile(struct policy_set *set, struct group *g, enum cw_side s);
 int side_eid(struct policy_set *set, struct group *g, enum cw_side s, uint32_t ix);
+void side_prune(struct policy_set *set, struct side *sd);
 void side_forget(struct policy_set *set, struct side *sd); /* model half */
 bool ir_speaks(const struct policy_set *set, const struct ir *ir, uint32_t ix);
 bool ir_hits(const struct policy_set *set, const struct ir *ir, const struct eid_ent *peer); /* after eid_mark_sels */

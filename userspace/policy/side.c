@@ -295,6 +295,29 @@ void side_forget(struct policy_set *set, struct side *sd)
 	sd->nrules = 0;
 }
 
+/* Lets rows go that no identity has any more. */
+void side_prune(struct policy_set *set, struct side *sd)
+{
+	size_t w = 0;
+
+	for (size_t i = 0; i < sd->cells.n; i++) {
+		struct cell *c = &sd->cells.v[i];
+		bool used = false;
+
+		for (uint32_t r = 0; r < CW_REALM_COUNT && !used; r++)
+			used = sd->drow[r] == c->row;
+		for (size_t t = 0; t < sd->t.n && !used; t++)
+			used = sd->t.v[t].row == c->row;
+		if (used) {
+			sd->cells.v[w++] = *c;
+			continue;
+		}
+		row_unref(set, c->row);
+		free(c->rule);
+	}
+	sd->cells.n = w;
+}
+
 /* ---- which rules speak ------------------------------------------------------------------------------------- */
 
 struct irs { struct ir **v; size_t n, cap; };

@@ -76,7 +76,7 @@ static int version_of(struct store *s, uint64_t *ret)
 
 int store_migrate(struct store *s, int64_t now_ns, struct fail_list *f)
 {
-	uint64_t have;
+	uint64_t have = 0;
 	int r;
 
 	r = store_begin(s, true);

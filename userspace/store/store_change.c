@@ -75,9 +75,10 @@ struct diff {
 	struct htab *seen;
 };
 
-static int row_put(struct diff *d, enum object_kind kind, const char *key, char *doc)
+/* Takes `text`. */
+static int row_put(struct diff *d, enum object_kind kind, const char *key, char *text)
 {
-	auto_free char *owned = doc;
+	auto_free char *doc = text;
 	auto_free char *old = NULL;
 	char name[KEY_MAX + 2];
 	sqlite3_stmt *q;

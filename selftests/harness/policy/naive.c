@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "harness/policy/naive.h"
+#include "selftests/harness/policy/naive.h"
 
 #include <string.h>
 #include <strings.h>

@@ -235,6 +235,8 @@ static void refuses_bad_input(void **state)
 	assert_int_equal(link_add(g, "1", "a", "b", "tcp/1", GRAPH_STATES, 0, 0), -EINVAL);
 	assert_int_equal(link_add(g, "1", "a", "b", "tcp/1", 0, CW_OUT_COUNT, 0), -EINVAL);
 	assert_int_equal(link_add(g, "1", "a", "b", "tcp/\xc3(", 0, 0, 0), -EILSEQ);
+	assert_int_equal(link_add(g, "1", "(x)", "b", "tcp/1", 0, 0, 0), -EINVAL);
+	assert_int_equal(link_add(g, "1", "a", GRAPH_FOLDED_NS, "tcp/1", 0, 0, 0), -EINVAL);
 	longname[GRAPH_NAME_MAX] = '\0';
 	assert_int_equal(graph_node_add(g, &(struct graph_node){ .ref = longname }), 0);
 	/* the replacement character itself is a character */

@@ -436,7 +436,12 @@ static int daemon_step(struct kernel *k, struct store *s, struct access_book *b)
 		k->epoch = e + 1;
 		/* Flows that had found the old table go on for a moment. */
 		k->flows[e][rnd() % KEYS]++;
-		r = settle(k, s, b, e);
+		/* The new table is drained as well before the old one is settled. */
+		k->flows[e + 1][rnd() % KEYS]++;
+		if (rnd() % 2)
+			r = drain(k, s, b, e + 1);
+		if (!r)
+			r = settle(k, s, b, e);
 	}
 	return r;
 }

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# run.sh BUILD [TEST...] - the end-to-end tests, each in network, mount and process namespaces of
+# its own with its own /run, /tmp and BPF file system. NETNS_TIMEOUT: seconds for one test (90).
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+BUILD=$(realpath "${1:?usage: run.sh BUILD [TEST...]}") || exit 2
+shift
+[ "$(id -u)" = 0 ] || { echo "skip netns: needs root"; exit 77; }
+unshare -mnpf --kill-child true 2>/dev/null || { echo "skip netns: no namespaces here"; exit 77; }
+make -s O="${BUILD#"$PWD"/}" netns-tools || exit 1
+[ -x "$BUILD/bin/cellwalld" ] || { echo "not ok netns: $BUILD/bin/cellwalld is not built"; exit 1; }
+
+tests=("$@")
+[ ${#tests[@]} != 0 ] || for f in selftests/netns/t_*.sh; do
+	f=${f##*/t_}
+	tests+=("${f%.sh}")
+done
+rc=0
+for name in "${tests[@]}"; do
+	start=$SECONDS
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	timeout -k 5 "${NETNS_TIMEOUT:-90}" unshare -mnpf --kill-child --mount-proc --propagation private \
+		env BUILD="$BUILD" TEST="$name" bash -c '
+			mount -t tmpfs -o mode=0755 none /run && mount -t tmpfs none /tmp &&
+			mkdir -p /run/bpf /run/netns && mount -t bpf bpf /run/bpf || { echo "not ok $TEST: cannot mount"; exit 1; }
+			mount -t sysfs none /sys 2>/dev/null
+			. selftests/harness/netns.sh
+			. "selftests/netns/t_$TEST.sh"
+			finish' </dev/null
+	r=$?
+	[ $r = 0 ] || rc=1
+	case $r in 124 | 137) echo "not ok $name: no end within ${NETNS_TIMEOUT:-90} s" ;; esac
+	echo "# $name: $((SECONDS - start)) s"
+done
+exit $rc

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Both languages are whole, with the same placeholders; the command and flag tables are sane. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "cw_abi.h"
+#include "ctl/ctl.h"
+#include "ctl/explain.h"
+#include "policy/model.h"
+
+/* Every {name} of a is in b. */
+static bool placeholders_in(const char *a, const char *b)
+{
+	for (const char *p = strchr(a, '{'); p; p = strchr(p + 1, '{')) {
+		const char *end = strchr(p, '}');
+		char name[64];
+
+		if (!end)
+			return false;
+		snprintf(name, sizeof(name), "%.*s", (int)(end - p + 1), p);
+		if (!strstr(b, name))
+			return false;
+	}
+	return true;
+}
+
+static bool has_chinese(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s >= 0xe3)
+			return true;
+	return false;
+}
+
+static void messages(void **state)
+{
+	(void)state;
+	for (unsigned m = 0; m < M_COUNT; m++) {
+		const char *en = msg_text(m, LANG_EN), *zh = msg_text(m, LANG_ZH);
+
+		if (!en || !zh || !*en || !*zh || !placeholders_in(en, zh) || !placeholders_in(zh, en))
+			fail_msg("message %s: \"%s\" / \"%s\"", msg_id(m), en, zh);
+		for (const char *p = en; *p; p++)
+			if ((unsigned char)*p >= 0x80)
+				fail_msg("message %s: English is ASCII", msg_id(m));
+	}
+}
+
+static void tables_have_both_languages(void **state)
+{
+	(void)state;
+	for (unsigned f = 0; f < FLAG_COUNT; f++)
+		if (!*flag_defs[f].help[LANG_EN] || !has_chinese(flag_defs[f].help[LANG_ZH]))
+			fail_msg("flag --%s", flag_defs[f].name);
+	for (size_t i = 0; i < ncommands; i++)
+		if (!*commands[i].help[LANG_EN] || !has_chinese(commands[i].help[LANG_ZH]) || !commands[i].examples[0])
+			fail_msg("command %s", commands[i].words);
+}
+
+/* Sentences may say "times" or the side in their own language's words, all else is the same. */
+static void explain_rows(void **state)
+{
+	static const struct { const char *en, *zh; } pairs[] = {
+		{ "{times}", "{count}" }, { "{side}", "{side_zh}" }, { "{by_rule}", "{by_rule_zh}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < explain_nsubjects; i++) {
+		const struct explain_row *r = &explain_subjects[i];
+
+		assert_true(has_chinese(r->text[LANG_ZH]));
+		for (size_t k = 0; k < ARRAY_SIZE(pairs); k++)
+			if (!strstr(r->text[LANG_EN], pairs[k].en) != !strstr(r->text[LANG_ZH], pairs[k].zh))
+				fail_msg("explain %s: %s", r->key, pairs[k].en);
+		if (!strstr(r->text[LANG_EN], "{who}") || !strstr(r->text[LANG_ZH], "{who}") || !*r->next)
+			fail_msg("explain %s", r->key);
+	}
+	for (size_t i = 0; i < explain_nnames; i++)
+		if (!*explain_names[i].text[LANG_EN] || !has_chinese(explain_names[i].text[LANG_ZH]) ||
+		    strncmp(explain_names[i].next, "cellwall ", 9 * !strstr(explain_names[i].next, "systemctl")))
+			fail_msg("explain %s", explain_names[i].key);
+}
+
+/* A reason the kernel can give always has its sentence. */
+static void every_reason_is_explained(void **state)
+{
+	(void)state;
+	for (unsigned r = CW_R_NONE + 1; r < CW_R_COUNT; r++)
+		if (!explain_text(cw_reason_str(r), LANG_EN, NULL))
+			fail_msg("reason %s", cw_reason_str(r));
+}
+
+/* What is suggested can be typed: "cellwall WORDS ..." of examples and next commands exists. */
+static void check_command(const char *text)
+{
+	const char *words[4];
+	char copy[512];
+	unsigned n = 0, used;
+	char *p = copy;
+
+	if (strncmp(text, "cellwall ", 9))
+		return;
+	snprintf(copy, sizeof(copy), "%s", text + 9);
+	while (n < 3 && p) {
+		words[n++] = p;
+		p = strchr(p, ' ');
+		if (p)
+			*p++ = '\0';
+	}
+	if (!command_find(words, n, &used))
+		fail_msg("no such command: %s", text);
+}
+
+static void suggested_commands_exist(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ncommands; i++)
+		for (size_t e = 0; e < 3 && commands[i].examples[e]; e++)
+			check_command(commands[i].examples[e]);
+	for (size_t i = 0; i < explain_nsubjects; i++)
+		check_command(explain_subjects[i].next);
+	for (size_t i = 0; i < explain_nnames; i++)
+		check_command(explain_names[i].next);
+}
+
+static void letters_are_the_agreed_ones(void **state)
+{
+	char seen[256] = "";
+
+	(void)state;
+	for (unsigned f = 0; f < FLAG_COUNT; f++) {
+		char l = flag_defs[f].letter;
+
+		if (!l)
+			continue;
+		assert_non_null(strchr("nAlofwyqvh", l));
+		assert_null(strchr(seen, l));
+		strncat(seen, &l, 1);
+		for (unsigned g = 0; g < f; g++)
+			assert_string_not_equal(flag_defs[f].name, flag_defs[g].name);
+	}
+}
+
+/* No flag that nothing reads: each belongs to some command or to all. */
+static void no_dead_flags(void **state)
+{
+	flagset used = FS_GLOBAL;
+
+	(void)state;
+	for (size_t i = 0; i < ncommands; i++)
+		used |= commands[i].flags;
+	for (unsigned f = 0; f < FLAG_COUNT; f++)
+		if (!(used >> f & 1))
+			fail_msg("--%s is in no command", flag_defs[f].name);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(messages), cmocka_unit_test(tables_have_both_languages),
+		cmocka_unit_test(explain_rows), cmocka_unit_test(every_reason_is_explained),
+		cmocka_unit_test(suggested_commands_exist), cmocka_unit_test(letters_are_the_agreed_ones),
+		cmocka_unit_test(no_dead_flags),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
