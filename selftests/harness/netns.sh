@@ -166,13 +166,16 @@ daemon_start() {
 	local sets=() kv bin=${CELLWALLD:-$BUILD/bin/cellwalld}
 	for kv in "$@"; do sets+=(--set "$kv"); done
 	printf '%s\n' "$@" >$W/sets
-	"$bin" --config /run/w/absent.yaml --set node=n1 --set paths.state=$W/state --set paths.pins=/run/bpf/cw \
+	printf 'node: n1\n' >$W/cellwalld.yaml
+	"$bin" --config $W/cellwalld.yaml --set node=n1 --set paths.state=$W/state --set paths.pins=/run/bpf/cw \
 		--set api.socket=$SOCK --set 'clusterCIDRs=[10.99.0.0/24, "fd99::/64"]' \
 		--set maps.flows=65536 --set maps.rows=262144 --set maps.addresses=4096 --set maps.groups=1024 \
 		--set maps.endpoints=256 --set learn.drain=200ms "${sets[@]}" >>$W/daemon.log 2>&1 &
 	DAEMON=$!
-	until_true 20 api_up || bail "the daemon does not answer"
+	until_true 20 api_up_or_dead
+	api_up || bail "the daemon does not answer"
 }
+api_up_or_dead() { api_up || daemon_gone; }
 api_up() { kill -0 $DAEMON 2>/dev/null && curl -sf --unix-socket $SOCK http://localhost/v1/version >/dev/null; }
 daemon_kill() { kill -KILL $DAEMON; wait $DAEMON 2>/dev/null; DAEMON=; }
 daemon_stop() {

@@ -182,7 +182,7 @@ static int items_make(const struct policy_set *set, const struct side *sd, const
 		size_t at = it->n;
 		struct item key = { .ix = ix };
 
-		if (!p || bsearch(&key, it->v, at, sizeof(*it->v), item_ix_cmp))
+		if (!p || (at && bsearch(&key, it->v, at, sizeof(*it->v), item_ix_cmp)))
 			continue;
 		r = vec_push(it, ((struct item){ .ix = ix, .old = p->cls,
 						 .row = sd->drow[set->eids.v[ix].key.realm] }));
@@ -374,7 +374,8 @@ static int insert_only(struct policy_set *set, struct splan *p, const struct sid
 static int entries_make(const struct policy_set *set, struct splan *p, const struct side *sd, struct items *it,
 			bool all)
 {
-	qsort(it->v, it->n, sizeof(*it->v), item_ix_cmp);
+	if (it->n)
+		qsort(it->v, it->n, sizeof(*it->v), item_ix_cmp);
 	for (size_t i = 0; i < it->n; i++) {
 		const struct item *x = &it->v[i];
 		const struct pent *was = x->has ? pent_of(sd, x->ix) : NULL;

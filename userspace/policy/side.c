@@ -261,7 +261,7 @@ static int cell_row(struct policy_set *set, const struct group *g, struct side *
 	for (size_t i = 0; i < sd->cells.n; i++) {
 		const struct cell *k = &sd->cells.v[i];
 
-		if (k->hash == hash && k->npset == npset && k->n == n && !memcmp(k->rule, chain, n * sizeof(*chain))) {
+		if (k->hash == hash && k->npset == npset && k->n == n && (!n || !memcmp(k->rule, chain, n * sizeof(*chain)))) {
 			*ret = k->row;
 			return 0;
 		}

@@ -54,6 +54,7 @@ struct fixture {
 	uint64_t counter;	/* distinct kernel counters */
 	bool with_inventory;
 	uid_t uid;
+	struct http_server *srv; /* a test's own; closed with the fixture */
 };
 
 /* ---- fake node ----------------------------------------------------------------------------- */
@@ -251,6 +252,8 @@ static inline void fixture_open(struct fixture *fx)
 
 static inline void fixture_close(struct fixture *fx)
 {
+	http_server_close(fx->srv, NULL, NULL);
+	fx->srv = NULL;
 	controller_close(fx->c, NULL, NULL);
 	uv_run(&fx->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&fx->loop), 0);
