@@ -6,8 +6,8 @@
 # When the shell ends, the kernel takes every process, namespace, link, pin and mount with it.
 #
 # The picture:  pod pN (10.99.0.1N, fd99::1N) -- veth -- bridge cwbr0 (node, .0.1, ::1)
-#               node -- veth -- out (192.0.2.2, 2001:db8:2::2) -- MTU 1300 -- far (198.51.100.2,
-#               2001:db8:3::2)
+#               node -- veth -- out (192.0.2.2, 2001:db8:2::2) -- MTU 1300 -- mid -- far
+#               (198.51.100.2, 2001:db8:3::2)
 #
 # BUILD is the build directory (absolute). Each check prints "ok NAME" or "not ok NAME".
 
@@ -75,7 +75,7 @@ node_up() {
 	ip link set cwbr0 up
 	ip addr add 10.99.0.1/24 dev cwbr0
 	ip addr add fd99::1/64 dev cwbr0 nodad
-	for n in out far; do
+	for n in out mid far; do
 		ip netns add $n
 		quiet_v6 ip netns exec $n
 		ip -n $n link set lo up
@@ -91,11 +91,22 @@ node_up() {
 	ip -n out addr add 2001:db8:2::2/64 dev eth0 nodad
 	ip -n out route add default via 192.0.2.1
 	ip -n out -6 route add default via 2001:db8:2::1
-	ip -n out link add eth1 mtu 1300 type veth peer name eth0 netns far
-	ip -n far link set eth0 mtu 1300 up
+	ip -n out link add eth1 mtu 1300 type veth peer name eth0 netns mid
+	ip -n mid link set eth0 mtu 1300 up
 	ip -n out link set eth1 up
-	ip -n out addr add 198.51.100.1/24 dev eth1
-	ip -n out addr add 2001:db8:3::1/64 dev eth1 nodad
+	ip -n out addr add 203.0.113.1/24 dev eth1
+	ip -n out addr add 2001:db8:4::1/64 dev eth1 nodad
+	ip -n mid addr add 203.0.113.2/24 dev eth0
+	ip -n mid addr add 2001:db8:4::2/64 dev eth0 nodad
+	ip -n mid route add default via 203.0.113.1
+	ip -n mid -6 route add default via 2001:db8:4::1
+	ip -n out route add 198.51.100.0/24 via 203.0.113.2
+	ip -n out -6 route add 2001:db8:3::/64 via 2001:db8:4::2
+	ip -n mid link add eth1 type veth peer name eth0 netns far
+	ip -n mid link set eth1 up
+	ip -n far link set eth0 up
+	ip -n mid addr add 198.51.100.1/24 dev eth1
+	ip -n mid addr add 2001:db8:3::1/64 dev eth1 nodad
 	ip -n far addr add 198.51.100.2/24 dev eth0
 	ip -n far addr add 2001:db8:3::2/64 dev eth0 nodad
 	ip -n far route add default via 198.51.100.1
@@ -128,6 +139,8 @@ v6() { case $1 in out) echo 2001:db8:2::2 ;; far) echo 2001:db8:3::2 ;; node) ec
 
 in_ns() { local n=$1; shift; ip netns exec "$n" "$@"; } # in_ns p1 COMMAND...
 t() { local n=$1; shift; ip netns exec "$n" "$T" "$@"; } # t p1 ask ...
+# With & only: $! is then the tool itself, to be stopped with SIGTERM.
+bg() { local n=$1; shift; exec ip netns exec "$n" "$T" "$@"; }
 
 # serve p1 PORT...: an echo server, TCP and UDP, until the test ends
 serve() {

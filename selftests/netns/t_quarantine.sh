@@ -10,7 +10,7 @@ wait_guards 2
 for m in learn off; do
 	mode ns/shop $m
 	count_start q p2 eth0
-	t p1 send 1 "$(v4 p2)" 9 200000 32 1000 >$W/sent &
+	bg p1 send 1 "$(v4 p2)" 9 200000 32 1000 >$W/sent &
 	S=$!
 	sleep 0.5
 	t0=$("$T" clock)

@@ -33,7 +33,7 @@ for side in shop data; do
 	# An established connection with payload on its way: reset by a rule change.
 	mode ns/$side enforce
 	for fam in v4 v6; do
-		in_ns p1 "$T" stream "$($fam p2)" 8081 20 >$W/stream 2>$W/stream.err &
+		bg p1 stream "$($fam p2)" 8081 20 >$W/stream 2>$W/stream.err &
 		S=$!
 		sleep 0.3
 		rule cut block '{namespace: shop}' '{namespace: data}' 'tcp/8081' 'reject: true'

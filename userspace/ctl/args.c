@@ -26,7 +26,7 @@ const struct command commands[] = {
 };
 const size_t ncommands = ARRAY_SIZE(commands);
 
-/* ---- commands ------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 const char *command_words(const struct command *cmd, char out[64])
 {
@@ -163,14 +163,14 @@ static int unknown_command(struct ctl *c, const char *const *words, unsigned n)
 			  M_E_UNKNOWN_COMMAND, "word", words[0], NULL);
 }
 
-/* ---- flag values ---------------------------------------------------------------------------- */
+/* ---- flag values ----------------------------------------------------------------------------- */
 
 static int bad_value(struct ctl *c, enum flag f, const char *value, const char *expected)
 {
 	char next[128], at[512], w[64];
 
 	snprintf(at, sizeof(at), "--%s %.400s", flag_defs[f].name, value);
-	snprintf(next, sizeof(next), "cellwall help %s", c->cmd ? command_words(c->cmd, w) : "");
+	snprintf(next, sizeof(next), "cellwall help%s%s", c->cmd ? " " : "", c->cmd ? command_words(c->cmd, w) : "");
 	return usage_fail(c, "cli.flag-value", at, expected, next, M_E_FLAG_VALUE, "flag",
 			  flag_defs[f].name, "value", value, NULL);
 }
@@ -288,14 +288,14 @@ char *flag_join(const struct ctl *c, enum flag f)
 	return buf_take(&b, NULL);
 }
 
-/* ---- argv -------------------------------------------------------------------------------------- */
+/* ---- argv ------------------------------------------------------------------------------------ */
 
 static int unknown_flag(struct ctl *c, const char *arg, size_t len)
 {
 	const char *list[FLAG_COUNT];
 	auto_free char *word = strndup(arg + 2, len > 2 ? len - 2 : 0);
 	const char *near;
-	char expected[128] = "";
+	char expected[128] = "", next[96], w[64];
 	size_t n = 0;
 
 	for (unsigned f = 0; f < FLAG_COUNT; f++)
@@ -304,8 +304,9 @@ static int unknown_flag(struct ctl *c, const char *arg, size_t len)
 	near = word ? nearest_word(word, list, n) : NULL;
 	if (near)
 		snprintf(expected, sizeof(expected), "--%s", near);
-	return usage_fail(c, "cli.unknown-flag", arg, near ? expected : NULL, "cellwall help",
-			  M_E_UNKNOWN_FLAG, "flag", arg, NULL);
+	snprintf(next, sizeof(next), "cellwall help%s%s", c->cmd ? " " : "", c->cmd ? command_words(c->cmd, w) : "");
+	return usage_fail(c, "cli.unknown-flag", arg, near ? expected : NULL, next, M_E_UNKNOWN_FLAG, "flag",
+			  arg, NULL);
 }
 
 /* One "--name[=value]"; *i moves over a value that stands apart. */
@@ -441,6 +442,18 @@ static void lang_early(struct ctl *c, int argc, char **argv)
 	}
 }
 
+/* The command as far as words without a dash tell: faults of flags name it. */
+static void command_early(struct ctl *c, int argc, char **argv)
+{
+	const char *words[8] = {};
+	unsigned n = 0, used;
+
+	for (int i = 1; i < argc && n < ARRAY_SIZE(words); i++)
+		if (argv[i][0] != '-')
+			words[n++] = argv[i];
+	c->cmd = command_find(words, n, &used);
+}
+
 int args_parse(struct ctl *c, int argc, char **argv)
 {
 	const char *words[WORDS_MAX];
@@ -449,6 +462,7 @@ int args_parse(struct ctl *c, int argc, char **argv)
 	int r;
 
 	lang_early(c, argc, argv);
+	command_early(c, argc, argv);
 	for (int i = 1; i < argc; i++) {
 		enum flag f = FLAG_COUNT;
 		const char *a = argv[i];

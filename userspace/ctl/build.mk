@@ -8,7 +8,6 @@ cellwall_MAIN := userspace/ctl/main.c
 cellwall_ROOMS := ctl config lab net policy identity http base
 
 .PHONY: man
-man: $(O)/bin/cellwall ## man pages: the one of the command line is made from its tables
-	@mkdir -p $(O)/man
-	$(Q)$(O)/bin/cellwall help --man > $(O)/man/cellwall.1
-	$(Q)cp man/cellwalld.8 man/cellwalld.yaml.5 $(O)/man/
+man: $(O)/bin/cellwall ## write docs/man from the tables of commands, flags and keys
+	$(Q)$(O)/bin/cellwall help --man >docs/man/cellwall.1
+	$(Q)$(O)/bin/cellwall help --man cellwalld.yaml >docs/man/cellwalld.yaml.5

@@ -20,6 +20,12 @@ int show_run(struct ctl *c, const char *path, const struct view *v)
 	return r ?: emit(c, doc, v);
 }
 
+void no_workloads(struct ctl *c, struct buf *b)
+{
+	put_line(c, b, M_NO_WORKLOADS, NULL);
+	put_next(c, b, "cellwall workload add -n NS NAME --netns NETNS");
+}
+
 bool list_empty(struct ctl *c, const cJSON *doc, struct buf *b, enum msg m)
 {
 	if (cJSON_GetArraySize(json_get(doc, "items")))

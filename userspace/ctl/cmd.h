@@ -19,6 +19,8 @@ int show_run(struct ctl *c, const char *path, const struct view *v);
 char *workload_path(struct ctl *c, const char *ref);
 /* GET + emit of a list with the flags' query. */
 int plain_list(struct ctl *c, const char *path, const struct view *v);
+/* That there are none, and how to declare one. */
+void no_workloads(struct ctl *c, struct buf *b);
 /* Says why a list is empty and returns true if it is. */
 bool list_empty(struct ctl *c, const cJSON *doc, struct buf *b, enum msg m);
 /* "500 of 12,480 shown" when the list was cut by --limit. */

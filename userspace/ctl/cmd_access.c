@@ -10,16 +10,16 @@
 
 static const struct col access_cols[] = {
 	{ "id", M_H_ID, COL_STR, 0, NULL, 4 },
-	{ "state", M_H_STATE, COL_STR, 0, NULL, 9 },
+	{ "state", M_H_STATE, COL_STR, COL_OPT, NULL, 9 },
 	{ "src", M_H_SOURCE, COL_STR, COL_CUT, NULL, 24 },
 	{ "dst", M_H_DESTINATION, COL_STR, COL_CUT, NULL, 24 },
 	{ "port", M_H_PORT, COL_STR, 0, NULL, 9 },
-	{ "service", M_H_SERVICE, COL_STR, COL_CUT, NULL, 8 },
-	{ "answered", M_H_ANSWERED, COL_STR, 0, NULL, 9 },
-	{ "flows", M_H_FLOWS, COL_NUM, 0, NULL, 9 },
+	{ "service", M_H_SERVICE, COL_STR, COL_CUT | COL_OPT, NULL, 8 },
+	{ "answered", M_H_ANSWERED, COL_STR, COL_OPT, NULL, 9 },
+	{ "flows", M_H_FLOWS, COL_NUM, COL_OPT, NULL, 9 },
 	{ "egress", M_H_EGRESS, COL_VERDICT, 0, NULL, 11 },
 	{ "ingress", M_H_INGRESS, COL_VERDICT, 0, NULL, 11 },
-	{ "last", M_H_LAST, COL_AGE, 0, NULL, 5 },
+	{ "last", M_H_LAST, COL_AGE, COL_OPT, NULL, 5 },
 	{ "egressBy", M_H_EGRESS_BY, COL_STR, COL_WIDE, put_egress_by, 20 },
 	{ "ingressBy", M_H_INGRESS_BY, COL_STR, COL_WIDE, put_ingress_by, 20 },
 	{ "bytes", M_H_BYTES, COL_NUM, COL_WIDE, NULL, 12 },
@@ -60,8 +60,8 @@ static void access_after(struct ctl *c, const cJSON *doc, struct buf *b)
 
 	if (list_empty(c, doc, b, M_NO_ACCESSES))
 		return;
-	put_line(c, b, M_ACCESS_SUM, "total", num_str(total, json_i64(meta, "total", cJSON_GetArraySize(json_get(doc, "items")))),
-		 "answered", num_str(answered, json_i64(counts, "answered", 0)), "attempted",
+	num_str(total, json_i64(meta, "total", cJSON_GetArraySize(json_get(doc, "items"))));
+	put_line(c, b, M_ACCESS_SUM, "total", total, "answered", num_str(answered, json_i64(counts, "answered", 0)), "attempted",
 		 num_str(attempted, json_i64(counts, "attempted", 0)), "held",
 		 num_str(held, json_i64(counts, "held", 0)), "lost", num_str(lost, json_i64(meta, "lost", 0)),
 		 "generation", num_str(gen, json_i64(meta, "generation", 0)), NULL);
@@ -179,7 +179,7 @@ int cmd_access_show(struct ctl *c)
 	return show_run(c, path, &v);
 }
 
-/* ---- decisions --------------------------------------------------------------------------------- */
+/* ---- decisions ------------------------------------------------------------------------------- */
 
 static const enum flag pick_flags[] = { FLAG_NAMESPACE, FLAG_SRC, FLAG_DST, FLAG_PEER, FLAG_PORT, FLAG_STATE,
 					FLAG_ANSWERED, FLAG_SEARCH };

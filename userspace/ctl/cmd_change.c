@@ -10,7 +10,7 @@
 
 #define WORKLOADS_BYTES_MAX (8u << 20)
 
-/* ---- workloads ------------------------------------------------------------------------------------ */
+/* ---- workloads ------------------------------------------------------------------------------- */
 
 char *workload_path(struct ctl *c, const char *ref)
 {
@@ -190,7 +190,7 @@ int cmd_workload_remove(struct ctl *c)
 	return r;
 }
 
-/* ---- modes ------------------------------------------------------------------------------------------- */
+/* ---- modes ----------------------------------------------------------------------------------- */
 
 static const struct col mode_cols[] = {
 	{ "ref", M_H_REF, COL_STR, COL_CUT, NULL, 0 },
@@ -285,7 +285,7 @@ int cmd_mode_unset(struct ctl *c)
 	return r ?: change_run(c, &(struct change){ .path = "/v1/modes/unset", .body = body });
 }
 
-/* ---- quarantine ------------------------------------------------------------------------------------------ */
+/* ---- quarantine ------------------------------------------------------------------------------ */
 
 /* "192.0.2.10/32:tcp/22": the port begins after the last colon that a PORT follows. */
 static int allow_add(struct ctl *c, cJSON *body)

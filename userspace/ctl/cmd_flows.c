@@ -4,7 +4,7 @@
 
 #include "ctl/cmd.h"
 
-/* ---- flows, alerts, events ------------------------------------------------------------------------------- */
+/* ---- flows, alerts, events ------------------------------------------------------------------- */
 
 static void end_put(struct buf *b, const cJSON *f, const char *ref, const char *port)
 {
@@ -26,15 +26,15 @@ static void dst_text(struct ctl *c, const cJSON *f, struct buf *b)
 }
 
 static const struct col flow_cols[] = {
-	{ "time", M_H_TIME, COL_WHEN, 0, NULL, 19 },
-	{ "node", M_H_NODE, COL_STR, 0, NULL, 6 },
+	{ "time", M_H_TIME, COL_WHEN, COL_OPT, NULL, 19 },
+	{ "node", M_H_NODE, COL_STR, COL_OPT, NULL, 6 },
 	{ "src", M_H_SOURCE, COL_STR, COL_CUT, src_text, 28 },
 	{ "dst", M_H_DESTINATION, COL_STR, COL_CUT, dst_text, 28 },
 	{ "port", M_H_PORT, COL_STR, 0, NULL, 9 },
 	{ "egress", M_H_EGRESS, COL_VERDICT, 0, NULL, 11 },
 	{ "ingress", M_H_INGRESS, COL_VERDICT, 0, NULL, 11 },
-	{ "outcome", M_H_OUTCOME, COL_STR, 0, NULL, 7 },
-	{ "by", M_H_BY, COL_STR, COL_CUT, put_by_col, 16 },
+	{ "outcome", M_H_OUTCOME, COL_STR, COL_OPT, NULL, 7 },
+	{ "by", M_H_BY, COL_STR, COL_CUT | COL_OPT, put_by_col, 16 },
 	{ "state", M_H_STATE, COL_STR, COL_WIDE, NULL, 6 },
 	{ "ageMs", M_H_AGE_MS, COL_NUM, COL_WIDE, NULL, 8 },
 	{ "idleMs", M_H_IDLE_MS, COL_NUM, COL_WIDE, NULL, 8 },
@@ -75,16 +75,16 @@ static void alert_by(struct ctl *c, const cJSON *a, struct buf *b)
 }
 
 static const struct col alert_cols[] = {
-	{ "time", M_H_TIME, COL_WHEN, 0, NULL, 19 },
+	{ "time", M_H_TIME, COL_WHEN, COL_OPT, NULL, 19 },
 	{ "id", M_H_ID, COL_STR, 0, NULL, 4 },
-	{ "severity", M_H_SEV, COL_STR, 0, NULL, 4 },
+	{ "severity", M_H_SEV, COL_STR, COL_OPT, NULL, 4 },
 	{ "src", M_H_SOURCE, COL_STR, COL_CUT, NULL, 20 },
 	{ "dst", M_H_DESTINATION, COL_STR, COL_CUT, NULL, 20 },
 	{ "port", M_H_PORT, COL_STR, 0, NULL, 9 },
 	{ "egress", M_H_EGRESS, COL_VERDICT, 0, NULL, 11 },
 	{ "ingress", M_H_INGRESS, COL_VERDICT, 0, NULL, 11 },
-	{ "by", M_H_BY, COL_STR, COL_CUT, alert_by, 24 },
-	{ "count", M_H_COUNT, COL_NUM, 0, NULL, 6 },
+	{ "by", M_H_BY, COL_STR, COL_CUT | COL_OPT, alert_by, 24 },
+	{ "count", M_H_COUNT, COL_NUM, COL_OPT, NULL, 6 },
 	{ "access", M_H_ACCESS, COL_STR, COL_WIDE, NULL, 6 },
 	{ "ackedBy", M_H_ACKED_BY, COL_STR, COL_WIDE, NULL, 8 },
 	{ "note", M_H_NOTE, COL_STR, COL_WIDE | COL_CUT, NULL, 8 },

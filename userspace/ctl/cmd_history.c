@@ -6,15 +6,15 @@
 #include "ctl/cmd.h"
 #include "ctl/grid.h"
 
-/* ---- quarantine list, change list and show ---------------------------------------------------------------------- */
+/* ---- quarantine list, change list and show --------------------------------------------------- */
 
 static const struct col quarantine_cols[] = {
 	{ "ref", M_H_WORKLOAD, COL_STR, COL_CUT, NULL, 0 },
 	{ "reason", M_H_REASON, COL_STR, COL_CUT, NULL, 0 },
-	{ "creator", M_H_CREATOR, COL_STR, 0, NULL, 0 },
-	{ "since", M_H_SINCE, COL_WHEN, 0, NULL, 0 },
+	{ "creator", M_H_CREATOR, COL_STR, COL_OPT, NULL, 0 },
+	{ "since", M_H_SINCE, COL_WHEN, COL_OPT, NULL, 0 },
 	{ "until", M_H_UNTIL, COL_WHEN, 0, NULL, 0 },
-	{ "workloads", M_H_CUTS_OFF, COL_LIST, COL_CUT, NULL, 0 },
+	{ "workloads", M_H_CUTS_OFF, COL_LIST, COL_CUT | COL_OPT, NULL, 0 },
 	{ "name", M_H_NAME, COL_STR, COL_WIDE, NULL, 0 },
 };
 
@@ -52,9 +52,9 @@ static const struct col change_cols[] = {
 	{ "generation", M_H_GEN, COL_STR, 0, NULL, 0 },
 	{ "what", M_H_WHAT, COL_STR, COL_CUT, NULL, 0 },
 	{ "who", M_H_WHO, COL_STR, 0, NULL, 0 },
-	{ "time", M_H_TIME, COL_WHEN, 0, NULL, 0 },
+	{ "time", M_H_TIME, COL_WHEN, COL_OPT, NULL, 0 },
 	{ "state", M_H_STATE, COL_STR, 0, NULL, 0 },
-	{ "window", M_H_WINDOW, COL_STR, 0, window_text, 0 },
+	{ "window", M_H_WINDOW, COL_STR, COL_OPT, window_text, 0 },
 	{ "via", M_H_VIA, COL_STR, COL_WIDE, NULL, 0 },
 	{ "revertedBy", M_H_REVERTED_BY, COL_STR, COL_WIDE, NULL, 0 },
 };

@@ -10,7 +10,7 @@
 #include "config/config.h"
 #include "lab/lab.h"
 
-/* ---- lab ---------------------------------------------------------------------------------------- */
+/* ---- lab ------------------------------------------------------------------------------------- */
 
 static struct lab_options lab_options(const struct ctl *c)
 {
@@ -158,7 +158,7 @@ int cmd_lab_down(struct ctl *c)
 	return lab_exit(c, r, doc, &v);
 }
 
-/* ---- config show ------------------------------------------------------------------------------------- */
+/* ---- config show ----------------------------------------------------------------------------- */
 
 static const struct col config_cols[] = {
 	{ "key", M_H_KEY, COL_STR, 0, NULL, 0 },
@@ -227,7 +227,7 @@ int cmd_config_default(struct ctl *c)
 	return emit_text(c, &c->outputs[0], text, strlen(text));
 }
 
-/* ---- version --------------------------------------------------------------------------------------------- */
+/* ---- version --------------------------------------------------------------------------------- */
 
 static void version_human(struct ctl *c, const cJSON *doc, struct buf *b)
 {

@@ -6,7 +6,7 @@
 #include "ctl/cmd.h"
 #include "ctl/grid.h"
 
-/* ---- ready ------------------------------------------------------------------------------------------------------------ */
+/* ---- ready ----------------------------------------------------------------------------------- */
 
 static const struct { const char *topic; enum msg ok, missing; } topics[] = {
 	{ "replicas", M_R_REPLICAS_OK, M_R_REPLICAS }, { "peers", M_R_PEERS_OK, M_R_PEERS },
@@ -62,7 +62,8 @@ static void ready_human(struct ctl *c, const cJSON *doc, struct buf *b)
 {
 	const cJSON *ns, *it, *next;
 
-	(void)list_empty(c, doc, b, M_NO_WORKLOADS);
+	if (!cJSON_GetArraySize(json_get(doc, "items")))
+		no_workloads(c, b);
 	cJSON_ArrayForEach(ns, json_get(doc, "items")) {
 		auto_free char *window = NULL, *last = NULL;
 		const cJSON *w = json_get(ns, "window");
@@ -111,7 +112,7 @@ int cmd_ready(struct ctl *c)
 	return 0;
 }
 
-/* ---- query --------------------------------------------------------------------------------------------------------------- */
+/* ---- query ----------------------------------------------------------------------------------- */
 
 static void chain_put(struct ctl *c, const cJSON *side, struct buf *b)
 {

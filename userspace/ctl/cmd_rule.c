@@ -38,8 +38,8 @@ static const struct col rule_cols[] = {
 	{ "srcNamespace", M_H_SRC_NAMESPACE, COL_STR, COL_CUT, NULL, 0 },
 	{ "srcLabels", M_H_SRC_LABELS, COL_STR, COL_CUT, NULL, 0 },
 	{ "action", M_H_ACTION, COL_STR, 0, NULL, 0 },
-	{ "creator", M_H_CREATOR, COL_STR, 0, NULL, 0 },
-	{ "updated", M_H_UPDATED, COL_WHEN, 0, NULL, 0 },
+	{ "creator", M_H_CREATOR, COL_STR, COL_OPT, NULL, 0 },
+	{ "updated", M_H_UPDATED, COL_WHEN, COL_OPT, NULL, 0 },
 	{ "id", M_H_ID, COL_STR, COL_WIDE, NULL, 0 },
 	{ "origin", M_H_ORIGIN, COL_STR, COL_WIDE, NULL, 0 },
 	{ "mode", M_H_MODE, COL_STR, COL_WIDE, NULL, 0 },
@@ -61,6 +61,8 @@ static void rules_after(struct ctl *c, const cJSON *doc, struct buf *b)
 		put_line(c, b, M_RULES_HIDDEN, "learned", num_str(l, learned), "networkpolicy", num_str(p, np),
 			 NULL);
 	list_rest(c, doc, b);
+	if (learned || np)
+		put_next(c, b, "cellwall rule list --origin all");
 }
 
 int cmd_rule_list(struct ctl *c)
@@ -104,7 +106,7 @@ int cmd_rule_show(struct ctl *c)
 	return show_run(c, path, &v);
 }
 
-/* ---- create -------------------------------------------------------------------------------------------- */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 static int selector_fail(struct ctl *c, const char *flag, const char *ref)
 {
@@ -231,7 +233,7 @@ int cmd_rule_create(struct ctl *c)
 	return apply_text(c, "rule create", yaml, NULL);
 }
 
-/* ---- edit ----------------------------------------------------------------------------------------------------- */
+/* ---- edit ------------------------------------------------------------------------------------ */
 
 /* $EDITOR is a shell command by tradition; the file's name goes in as an argument. */
 static int editor_run(const char *path)
@@ -284,7 +286,7 @@ int cmd_rule_edit(struct ctl *c)
 	return r;
 }
 
-/* ---- by name ------------------------------------------------------------------------------------------------------ */
+/* ---- by name --------------------------------------------------------------------------------- */
 
 static int by_name(struct ctl *c, const char *path)
 {
@@ -327,7 +329,7 @@ int cmd_rule_disable(struct ctl *c)
 	return by_name(c, "/v1/rules/disable");
 }
 
-/* ---- apply, export --------------------------------------------------------------------------------------------------- */
+/* ---- apply, export --------------------------------------------------------------------------- */
 
 int cmd_rule_apply(struct ctl *c)
 {

@@ -6,7 +6,7 @@
 #include "ctl/cmd.h"
 #include "ctl/grid.h"
 
-/* ---- status ---------------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static void guarded_text(struct ctl *c, const cJSON *n, struct buf *b)
 {
@@ -44,14 +44,14 @@ static void notes_text(struct ctl *c, const cJSON *item, struct buf *b)
 static const struct col status_cols[] = {
 	{ "namespace", M_H_NAMESPACE, COL_STR, COL_CUT, NULL, 0 },
 	{ "mode", M_H_MODE, COL_STR, 0, NULL, 0 },
-	{ "from", M_H_FROM, COL_STR, 0, NULL, 0 },
-	{ "workloads", M_H_WORKLOADS, COL_NUM, 0, NULL, 0 },
-	{ "guarded", M_H_GUARDED, COL_STR, 0, guarded_text, 0 },
+	{ "from", M_H_FROM, COL_STR, COL_OPT, NULL, 0 },
+	{ "workloads", M_H_WORKLOADS, COL_NUM, COL_OPT, NULL, 0 },
+	{ "guarded", M_H_GUARDED, COL_STR, COL_OPT, guarded_text, 0 },
 	{ "pending", M_H_PENDING, COL_NUM, 0, NULL, 0 },
-	{ "wouldBlock1h", M_H_WOULD_BLOCK_1H, COL_NUM, 0, NULL, 0 },
-	{ "dropped1h", M_H_DROPPED_1H, COL_NUM, 0, NULL, 0 },
-	{ "ready", M_H_READY, COL_BOOL, 0, NULL, 0 },
-	{ "notes", M_H_NOTE, COL_STR, COL_CUT, notes_text, 0 },
+	{ "wouldBlock1h", M_H_WOULD_BLOCK_1H, COL_NUM, COL_OPT, NULL, 0 },
+	{ "dropped1h", M_H_DROPPED_1H, COL_NUM, COL_OPT, NULL, 0 },
+	{ "ready", M_H_READY, COL_BOOL, COL_OPT, NULL, 0 },
+	{ "notes", M_H_NOTE, COL_STR, COL_CUT | COL_OPT, notes_text, 0 },
 };
 
 static void status_before(struct ctl *c, const cJSON *s, struct buf *b)
@@ -85,7 +85,7 @@ static void status_after(struct ctl *c, const cJSON *s, struct buf *b)
 	int64_t pending = json_i64(json_get(s, "accesses"), "pending", 0);
 
 	if (!cJSON_GetArraySize(json_get(s, "namespaces")))
-		put_line(c, b, M_NO_WORKLOADS, NULL);
+		no_workloads(c, b);
 	if (state && strcmp(state, "ok"))
 		put_line(c, b, M_STATUS_STORE, "state", state, "note", json_str(store, "note"), NULL);
 	if (cJSON_IsObject(open)) {
@@ -108,7 +108,7 @@ int cmd_status(struct ctl *c)
 	return list_run(c, "/v1/status", &q, &v);
 }
 
-/* ---- workloads ----------------------------------------------------------------------------------------- */
+/* ---- workloads ------------------------------------------------------------------------------- */
 
 static void labels_text(struct ctl *c, const cJSON *item, struct buf *b)
 {
@@ -140,9 +140,9 @@ static const struct col workload_cols[] = {
 	{ "ref", M_H_WORKLOAD, COL_STR, COL_CUT, NULL, 0 },
 	{ "controller", M_H_CONTROLLER, COL_STR, COL_CUT, NULL, 0 },
 	{ "mode", M_H_MODE, COL_STR, 0, NULL, 0 },
-	{ "modeFrom", M_H_FROM, COL_STR, 0, NULL, 0 },
-	{ "guard", M_H_GUARD, COL_STR, 0, guard_text, 0 },
-	{ "addresses", M_H_ADDRESSES, COL_LIST, COL_CUT, NULL, 0 },
+	{ "modeFrom", M_H_FROM, COL_STR, COL_OPT, NULL, 0 },
+	{ "guard", M_H_GUARD, COL_STR, COL_OPT, guard_text, 0 },
+	{ "addresses", M_H_ADDRESSES, COL_LIST, COL_CUT | COL_OPT, NULL, 0 },
 	{ "labels", M_H_LABELS, COL_STR, COL_CUT | COL_WIDE, labels_text, 0 },
 	{ "node", M_H_NODE, COL_STR, COL_WIDE, NULL, 0 },
 	{ "netns", M_H_NETNS, COL_STR, COL_WIDE | COL_CUT, NULL, 0 },
@@ -150,8 +150,10 @@ static const struct col workload_cols[] = {
 
 static void workload_after(struct ctl *c, const cJSON *doc, struct buf *b)
 {
-	if (!list_empty(c, doc, b, M_NO_WORKLOADS))
+	if (cJSON_GetArraySize(json_get(doc, "items")))
 		list_rest(c, doc, b);
+	else
+		no_workloads(c, b);
 }
 
 int cmd_workload_list(struct ctl *c)
@@ -227,7 +229,7 @@ int cmd_workload_show(struct ctl *c)
 	return path ? show_run(c, path, &v) : EXIT_USAGE;
 }
 
-/* ---- guard ---------------------------------------------------------------------------------------------------- */
+/* ---- guard ----------------------------------------------------------------------------------- */
 
 static void proof_text(struct ctl *c, const cJSON *g, struct buf *b)
 {
@@ -243,7 +245,7 @@ static const struct col guard_cols[] = {
 	{ "node", M_H_NODE, COL_STR, 0, NULL, 0 },
 	{ "workload", M_H_WORKLOAD, COL_STR, COL_CUT, NULL, 0 },
 	{ "iface", M_H_IFACE, COL_STR, 0, NULL, 0 },
-	{ "hook", M_H_HOOK, COL_STR, 0, NULL, 0 },
+	{ "hook", M_H_HOOK, COL_STR, COL_OPT, NULL, 0 },
 	{ "state", M_H_STATE, COL_STR, 0, NULL, 0 },
 	{ "reason", M_H_PROOF, COL_STR, COL_CUT, proof_text, 0 },
 	{ "ifindex", M_H_IFINDEX, COL_STR, COL_WIDE, NULL, 0 },
@@ -255,8 +257,10 @@ static void guard_after(struct ctl *c, const cJSON *doc, struct buf *b)
 	char n1[24], n2[24], n3[24];
 	const cJSON *g;
 
-	if (list_empty(c, doc, b, M_NO_WORKLOADS))
+	if (!cJSON_GetArraySize(json_get(doc, "items"))) {
+		no_workloads(c, b);
 		return;
+	}
 	cJSON_ArrayForEach(g, json_get(doc, "items")) {
 		const char *s = json_str(g, "state") ?: "";
 

@@ -5,7 +5,7 @@
 
 #include "ctl/cmd.h"
 
-/* ---- simulate ------------------------------------------------------------------------------------ */
+/* ---- simulate -------------------------------------------------------------------------------- */
 
 static void days_text(struct ctl *c, const cJSON *a, struct buf *b)
 {
@@ -20,10 +20,10 @@ static const struct col simulate_cols[] = {
 	{ "src", M_H_SOURCE, COL_STR, COL_CUT, NULL, 0 },
 	{ "dst", M_H_DESTINATION, COL_STR, COL_CUT, NULL, 0 },
 	{ "port", M_H_PORT, COL_STR, 0, NULL, 0 },
-	{ "flows", M_H_FLOWS, COL_NUM, 0, NULL, 0 },
-	{ "daysSeen", M_H_DAYS, COL_STR, 0, days_text, 0 },
-	{ "last", M_H_LAST, COL_WHEN, 0, NULL, 0 },
-	{ "by", M_H_BY, COL_STR, COL_CUT, put_by_col, 0 },
+	{ "flows", M_H_FLOWS, COL_NUM, COL_OPT, NULL, 0 },
+	{ "daysSeen", M_H_DAYS, COL_STR, COL_OPT, days_text, 0 },
+	{ "last", M_H_LAST, COL_WHEN, COL_OPT, NULL, 0 },
+	{ "by", M_H_BY, COL_STR, COL_CUT | COL_OPT, put_by_col, 0 },
 };
 
 static void simulate_before(struct ctl *c, const cJSON *s, struct buf *b)
@@ -121,7 +121,7 @@ int cmd_simulate(struct ctl *c)
 	return json_i64(doc, "breaks", 0) + json_i64(doc, "opens", 0) + json_i64(doc, "differs", 0) ? EXIT_NO : 0;
 }
 
-/* ---- topology --------------------------------------------------------------------------------------- */
+/* ---- topology -------------------------------------------------------------------------------- */
 
 static int topology_run(struct ctl *c, const struct output *o, const char *format)
 {

@@ -30,23 +30,45 @@ static const char fish_script[] =
 	"end\n"
 	"complete -c cellwall -f -a '(__cellwall_complete)'\n";
 
+/* kubectl's plugin completion: the words typed so far, the last one unfinished; the line that ends
+ * the list tells it not to offer files. */
+static int complete_words(struct ctl *c)
+{
+	const char *argv[CTL_ARGS_MAX + 4] = { "cellwall", "__complete", NULL, "cellwall" };
+	int argc = 4, r;
+	char at[16];
+
+	snprintf(at, sizeof(at), "%u", c->nargs > 1 ? c->nargs - 1 : 1);
+	argv[2] = at;
+	for (unsigned i = 1; i < c->nargs; i++)
+		argv[argc++] = c->args[i];
+	r = complete_run(c, argc, (char **)argv);
+	fprintf(c->io.out, ":4\n");
+	return r;
+}
+
 int cmd_completion(struct ctl *c)
 {
 	static const struct { const char *shell, *script; } t[] = {
 		{ "bash", bash_script }, { "zsh", zsh_script }, { "fish", fish_script },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
+	if (!strcmp(c->args[0], "words"))
+		return complete_words(c);
+	for (size_t i = 0; i < ARRAY_SIZE(t) && c->nargs == 1; i++)
 		if (!strcmp(t[i].shell, c->args[0]))
 			return emit_text(c, NULL, t[i].script, strlen(t[i].script));
 	return usage_fail(c, "cli.shell", c->args[0], "bash, zsh, fish", "cellwall completion bash", M_E_SHELL, NULL);
 }
 
-/* ---- candidates -------------------------------------------------------------------------------------- */
+/* ---- candidates ------------------------------------------------------------------------------ */
 
+/* Shells expand what they are offered: only words that mean themselves everywhere. */
 static void offer(struct ctl *c, const char *word, const char *cur)
 {
-	if (!strncmp(word, cur, strlen(cur)) && word[0])
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=@%+";
+
+	if (!strncmp(word, cur, strlen(cur)) && word[0] && !word[strspn(word, plain)])
 		fprintf(c->io.out, "%s\n", word);
 }
 

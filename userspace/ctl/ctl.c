@@ -23,9 +23,16 @@ static int run(struct ctl *c, int argc, char **argv)
 	int r = args_parse(c, argc, argv);
 	struct buf b;
 
-	/* errors of the parser are shown as the flags that were understood ask */
-	if (settings_apply(c) && !r)
-		r = EXIT_USAGE;
+	if (r) { /* errors are shown as the flags that were understood ask */
+		struct fail_list keep = c->fails;
+
+		c->fails = (struct fail_list){};
+		(void)settings_apply(c); /* one fault of the command line is enough */
+		fail_list_done(&c->fails);
+		c->fails = keep;
+		return r;
+	}
+	r = settings_apply(c);
 	if (r)
 		return r;
 	if (!flag_given(c, FLAG_HELP))

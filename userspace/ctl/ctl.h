@@ -136,7 +136,7 @@ struct ctl {
 /* The whole program but for exit(): parses, runs, prints. argv[0] is the program's name. */
 int ctl_main(int argc, char **argv, const struct ctl_io *io);
 
-/* ---- flags ------------------------------------------------------------------------------- */
+/* ---- flags ----------------------------------------------------------------------------------- */
 
 /* Parses argv into c; 0 or an exit code after having filled c->fails. */
 int args_parse(struct ctl *c, int argc, char **argv);
@@ -151,7 +151,7 @@ const char *command_words(const struct command *cmd, char out[64]);
 const struct command *command_find(const char *const *words, unsigned n, unsigned *ret_used);
 static inline flagset command_flags(const struct command *cmd) { return cmd->flags | FS_GLOBAL; }
 
-/* ---- settings (settings.c) --------------------------------------------------------------- */
+/* ---- settings (settings.c) ------------------------------------------------------------------- */
 
 /* Values from the files and the environment; flags are laid over by settings_apply. */
 void settings_load(struct ctl *c);
@@ -159,7 +159,7 @@ int settings_apply(struct ctl *c);
 void settings_done(struct ctl *c);
 const char *setting_from_str(enum origin_of from);
 
-/* ---- errors (errors.c) ------------------------------------------------------------------- */
+/* ---- errors (errors.c) ----------------------------------------------------------------------- */
 
 /* Adds a fault of the command line with translated texts and returns EXIT_USAGE. */
 int usage_fail(struct ctl *c, const char *name, const char *at, const char *expected,
@@ -168,7 +168,7 @@ int usage_fail(struct ctl *c, const char *name, const char *at, const char *expe
 void fails_print(struct ctl *c);
 int exit_of_status(int status);
 
-/* ---- the daemon (api.c) -------------------------------------------------------------------- */
+/* ---- the daemon (api.c) ---------------------------------------------------------------------- */
 
 #define QUERY_PAIRS_MAX 40u
 struct query {
@@ -193,11 +193,12 @@ int api_unreachable(struct ctl *c, int err);
 /* Opens the connection if not open yet. 0 or an exit code. */
 int api_open(struct ctl *c);
 
-/* ---- output -------------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 enum col_kind { COL_STR, COL_NUM, COL_AGE, COL_WHEN, COL_VERDICT, COL_BOOL, COL_LIST };
 #define COL_CUT 1u   /* a name: may be cut in the middle */
 #define COL_WIDE 2u  /* only with -o wide */
+#define COL_OPT 4u   /* goes when the terminal is too narrow, and that is said */
 struct col {
 	const char *key; /* key of the item, and name for --columns and csv */
 	enum msg title;
@@ -221,7 +222,9 @@ struct view {
 int emit(struct ctl *c, const cJSON *doc, const struct view *v);
 /* The same once for plain text (dot, yaml of the daemon, ...): standard output or the file. */
 int emit_text(struct ctl *c, const struct output *o, const char *s, size_t n);
-/* The first human output, or NULL when only machines read. */
+/* Indented JSON with a line end; hidden characters are escaped. */
+void put_json(struct buf *b, const cJSON *j);
+/* True unless standard output is for machines. */
 bool wants_human(const struct ctl *c);
 /* GET + emit, with --watch and --limit. */
 int list_run(struct ctl *c, const char *path, struct query *q, const struct view *v);
@@ -259,17 +262,18 @@ int change_run(struct ctl *c, const struct change *ch);
 void plan_print(struct ctl *c, const cJSON *plan, struct buf *b);
 void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b);
 
-/* ---- REFs and documents ------------------------------------------------------------------------ */
+/* ---- REFs and documents ---------------------------------------------------------------------- */
 
 /* "-n shop deploy/web" is "shop/deploy/web". malloc'ed, NULL after a fault was added. */
 char *ref_complete(struct ctl *c, const char *arg, const char *next);
 /* [{file, text}] of the files, folders and - of -f. 0 or an exit code. */
 int documents_read(struct ctl *c, cJSON **ret);
 
-/* ---- help, completion, explain ------------------------------------------------------------------ */
+/* ---- help, completion, explain --------------------------------------------------------------- */
 
 void help_print(struct ctl *c, const struct command *cmd, struct buf *b); /* NULL: overview */
 void man_print(struct buf *b);
+void man_config_print(struct buf *b); /* cellwalld.yaml(5), from the table of its keys */
 /* `cellwall __complete N WORD...`: candidates for word N, one a line. */
 int complete_run(struct ctl *c, int argc, char **argv);
 /* Sentence for a subject of the daemon's Explanation; false: no such key. */

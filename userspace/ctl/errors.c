@@ -68,22 +68,25 @@ static void fault_put(struct ctl *c, struct buf *b, const struct fail *f)
 void fails_print(struct ctl *c)
 {
 	struct fail_list *l = &c->fails;
-	auto_free char *json = NULL;
+	bool json = false;
 	struct buf b;
 	char n[16];
 
 	if (!l->n)
 		return;
-	if (!wants_human(c)) {
+	buf_init(&b, 16u << 20);
+	for (size_t i = 0; i < c->noutputs; i++)
+		json = json || (c->outputs[i].format == FMT_JSON && !c->outputs[i].file);
+	if (json) {
 		cJSON *j = fail_list_to_json(l);
 
-		json = j ? cJSON_Print(j) : NULL;
-		fprintf(c->io.out, "%s\n", json ?: "{\"kind\":\"ErrorList\",\"items\":[]}");
+		put_json(&b, j);
+		fwrite(b.data ?: "", 1, b.len, c->io.out);
+		buf_done(&b);
 		cJSON_Delete(j);
 		fail_list_done(l);
 		return;
 	}
-	buf_init(&b, 16u << 20);
 	for (size_t i = 0; i < l->n; i++)
 		fault_put(c, &b, &l->items[i]);
 	if (l->n > 1 || l->dropped) {

@@ -62,7 +62,7 @@ size_t explain_search(struct ctl *c, const char *word, struct buf *b)
 	return found;
 }
 
-/* ---- an Explanation of the daemon -------------------------------------------------------------------- */
+/* ---- an Explanation of the daemon ------------------------------------------------------------ */
 
 struct params {
 	const char *pair[PARAMS_MAX][2];
@@ -245,7 +245,7 @@ bool explain_put(struct ctl *c, struct buf *b, const cJSON *doc)
 	return true;
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static void explain_human(struct ctl *c, const cJSON *doc, struct buf *b)
 {

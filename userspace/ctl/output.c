@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/htab.h"
+#include "base/text.h"
 #include "ctl/table.h"
 #include "http/http_client.h"
 
@@ -28,7 +29,7 @@ bool wants_human(const struct ctl *c)
 	return true;
 }
 
-/* ---- where it goes ---------------------------------------------------------------------------- */
+/* ---- where it goes --------------------------------------------------------------------------- */
 
 static size_t lines_of(const char *s, size_t n)
 {
@@ -90,7 +91,7 @@ int emit_text(struct ctl *c, const struct output *o, const char *s, size_t n)
 	return 0;
 }
 
-/* ---- formats -------------------------------------------------------------------------------------- */
+/* ---- formats --------------------------------------------------------------------------------- */
 
 static const cJSON *items_of(const cJSON *doc, const struct view *v)
 {
@@ -106,15 +107,46 @@ static int format_fail(struct ctl *c, const struct output *o, const struct view 
 	return usage_fail(c, "cli.output", o->name, expected, NULL, M_E_FORMAT, "value", o->name, NULL);
 }
 
-/* The library's layout with two spaces for its tabs: inside strings a tab is always escaped. */
-static void json_put(struct buf *b, const char *s)
+/* Beyond ASCII only strings have bytes: what would not be seen, or would reorder its line, as \uXXXX. */
+static const char *json_wide(struct buf *b, const char *s)
 {
-	for (; *s; s++) {
+	char one[8] = "";
+	const char *next = s;
+	struct buf e;
+	uint32_t cp = utf8_next(&next);
+
+	memcpy(one, s, (size_t)(next - s));
+	buf_init(&e, 64);
+	text_escape(&e, one);
+	if (e.len && e.data[0] == '\\' && cp > 0xffff)
+		buf_printf(b, "\\u%04x\\u%04x", 0xd800 + ((cp - 0x10000) >> 10), 0xdc00 + (cp & 0x3ff));
+	else if (e.len && e.data[0] == '\\')
+		buf_printf(b, "\\u%04x", cp);
+	else
+		buf_adds(b, one);
+	buf_done(&e);
+	return next;
+}
+
+/* The library's layout with two spaces for its tabs: inside strings a tab is always escaped. */
+void put_json(struct buf *b, const cJSON *j)
+{
+	auto_free char *text = j ? cJSON_Print(j) : NULL;
+
+	if (!text && !b->err)
+		b->err = -ENOMEM;
+	for (const char *s = text; s && *s;) {
+		if ((unsigned char)*s >= 0x80) {
+			s = json_wide(b, s);
+			continue;
+		}
 		if (*s == '\t')
 			buf_adds(b, s[-1] == ':' ? " " : "  ");
 		else
 			buf_add(b, s, 1);
+		s++;
 	}
+	buf_adds(b, "\n");
 }
 
 static int render(struct ctl *c, const struct output *o, const cJSON *doc, const struct view *v,
@@ -138,9 +170,7 @@ static int render(struct ctl *c, const struct output *o, const cJSON *doc, const
 		c->color = color;
 		return 0;
 	case FMT_JSON:
-		s = cJSON_Print(doc);
-		json_put(b, s ?: "");
-		buf_adds(b, "\n");
+		put_json(b, doc);
 		return 0;
 	case FMT_YAML:
 		s = yaml_print(doc);
@@ -194,7 +224,7 @@ int emit(struct ctl *c, const cJSON *doc, const struct view *v)
 	return r;
 }
 
-/* ---- lists, --watch ---------------------------------------------------------------------------------- */
+/* ---- lists, --watch -------------------------------------------------------------------------- */
 
 static void sleep_ms(unsigned ms)
 {
@@ -288,7 +318,7 @@ int list_run(struct ctl *c, const char *path, struct query *q, const struct view
 	return r;
 }
 
-/* ---- --follow -------------------------------------------------------------------------------------------- */
+/* ---- --follow -------------------------------------------------------------------------------- */
 
 struct follow {
 	struct ctl *c;

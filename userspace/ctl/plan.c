@@ -33,9 +33,9 @@ static void more_put(struct ctl *c, struct buf *b, int64_t left)
 	buf_adds(b, "\n");
 }
 
-/* ---- what changes ---------------------------------------------------------------------------------- */
+/* ---- what changes ---------------------------------------------------------------------------- */
 
-static void change_row(struct grid *g, const cJSON *ch)
+static void change_row(struct ctl *c, struct grid *g, const cJSON *ch)
 {
 	const char *op = json_str(ch, "op"), *kind = json_str(ch, "kind"), *origin = json_str(ch, "origin");
 	const char *was = json_str(ch, "was"), *becomes = json_str(ch, "becomes");
@@ -47,7 +47,8 @@ static void change_row(struct grid *g, const cJSON *ch)
 	grid_set(g, 0, op);
 	grid_set(g, 1, kind && !strcmp(kind, "rule") && origin ? origin : kind);
 	grid_set(g, 2, json_str(ch, "name"));
-	grid_set(g, 3, json_str(ch, "field"));
+	if (json_str(ch, "field") && kind && strcmp(json_str(ch, "field"), kind))
+		grid_set(g, 3, json_str(ch, "field"));
 	buf_init(&b, 65536);
 	if (was && becomes) {
 		put_str(&b, was);
@@ -58,12 +59,12 @@ static void change_row(struct grid *g, const cJSON *ch)
 	} else if (was || becomes) {
 		put_str(&b, becomes ?: was);
 	} else if (op && !strcmp(op, "=")) {
-		buf_adds(&b, "unchanged");
+		buf_adds(&b, msg_text(M_UNCHANGED, c->lang));
 	}
 	grid_take(g, 4, &b);
 	if (workloads) {
 		buf_init(&b, 64);
-		buf_printf(&b, "%s workload%s", num(n, workloads), workloads == 1 ? "" : "s");
+		msg_put(&b, c->lang, M_OF_WORKLOADS, "n", num(n, workloads), NULL);
 		grid_take(g, 5, &b);
 	}
 }
@@ -76,19 +77,19 @@ static void changes_put(struct ctl *c, const cJSON *plan, struct buf *b)
 
 	cJSON_ArrayForEach(ch, list) {
 		if (shown++ < SHOWN_MAX)
-			change_row(&g, ch);
+			change_row(c, &g, ch);
 	}
 	grid_print(&g, "  ", b);
 	more_put(c, b, total - SHOWN_MAX);
 }
 
-/* ---- what it does to what was recorded and what lives ------------------------------------------------ */
+/* ---- what it does to what was recorded and what lives ---------------------------------------- */
 
 static void access_row(struct ctl *c, struct grid *g, const cJSON *a)
 {
 	const char *answered = json_str(a, "answered"), *effect = json_str(a, "effect");
 	int64_t seen = json_i64(a, "daysSeen", 0), days = json_i64(a, "daysRecorded", 0);
-	char n1[24], n2[24];
+	char n1[24];
 	struct buf b;
 
 	grid_row(g);
@@ -116,7 +117,6 @@ static void access_row(struct ctl *c, struct grid *g, const cJSON *a)
 		msg_put(&b, c->lang, M_SEEN_DAYS, "seen", num(s, seen), "days", num(d, days), NULL);
 	}
 	grid_take(g, 5, &b);
-	(void)n2;
 	if (json_bool(a, "looksNeeded", false) && effect && !strcmp(effect, "breaks"))
 		grid_set(g, 6, msg_text(M_LOOKS_NEEDED, c->lang));
 }
@@ -304,7 +304,7 @@ void plan_print(struct ctl *c, const cJSON *plan, struct buf *b)
 		put_next(c, b, json_str(needs->child, "next"));
 }
 
-/* ---- what was done --------------------------------------------------------------------------------------- */
+/* ---- what was done --------------------------------------------------------------------------- */
 
 static void receipts_sum(const cJSON *plan, int *applied, int *all, int64_t *after_us, int64_t *cut)
 {
@@ -371,7 +371,7 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b)
 	}
 }
 
-/* ---- the way of a change ------------------------------------------------------------------------------------ */
+/* ---- the way of a change --------------------------------------------------------------------- */
 
 static int post(struct ctl *c, const struct change *ch, int64_t dry, int64_t if_generation, cJSON **ret)
 {

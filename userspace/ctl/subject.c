@@ -40,7 +40,7 @@ char *ref_complete(struct ctl *c, const char *arg, const char *next)
 	return buf_take(&b, NULL);
 }
 
-/* ---- documents ---------------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------- */
 
 static int document_add(struct ctl *c, cJSON *list, const char *path)
 {

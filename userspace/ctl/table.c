@@ -10,9 +10,9 @@
 #include "ctl/table.h"
 
 #define GAP 2
-#define NAME_MIN 12 /* a cut name keeps at least this many columns */
+#define NAME_MIN 8 /* a cut name keeps at least this many columns */
 
-/* ---- which columns, which order --------------------------------------------------------------- */
+/* ---- which columns, which order -------------------------------------------------------------- */
 
 static bool col_is(const struct col *col, const char *name, size_t n)
 {
@@ -133,7 +133,7 @@ const cJSON **items_sorted(struct ctl *c, const cJSON *items, const struct view 
 	return out;
 }
 
-/* ---- cells -------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 void cell_put(struct ctl *c, const struct col *col, const cJSON *item, struct buf *b)
 {
@@ -194,10 +194,15 @@ char *cell_text(struct ctl *c, const struct col *col, const cJSON *item)
 void row_put(struct ctl *c, const struct col *const *cols, size_t n, char *const *cells,
 	     const int *widths, bool header, struct buf *b)
 {
+	while (n && !widths[n - 1])
+		n--; /* left out for the width */
 	for (size_t i = 0; i < n; i++) {
 		const char *s = cells[i] ?: "";
 		int pad = widths[i] - text_width(s);
 		bool right = cols[i]->kind == COL_NUM, last = i + 1 == n;
+
+		if (!widths[i])
+			continue;
 
 		if (right)
 			buf_printf(b, "%*s", pad > 0 ? pad : 0, "");
@@ -211,21 +216,46 @@ void row_put(struct ctl *c, const struct col *const *cols, size_t n, char *const
 	buf_adds(b, "\n");
 }
 
-/* Narrows columns that may be cut, the widest first, until the table fits. */
+static int widths_sum(const int *w, size_t n)
+{
+	int total = 0, shown = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		total += w[i];
+		shown += w[i] > 0;
+	}
+	return total + (shown > 1 ? (shown - 1) * GAP : 0);
+}
+
+/*
+ * Narrows columns that may be cut, the widest first, until the table fits; where that is not
+ * enough, optional columns go, the last first: their width becomes 0.
+ */
 static void widths_fit(const struct col *const *cols, size_t n, int *w, int width)
 {
-	for (;;) {
-		int total = 0, best = -1;
+	int full[COLS_MAX];
 
-		for (size_t i = 0; i < n; i++) {
-			total += w[i] + (i + 1 < n ? GAP : 0);
-			if ((cols[i]->flags & COL_CUT) && w[i] > NAME_MIN &&
-			    (best < 0 || w[i] > w[best]))
-				best = (int)i;
+	memcpy(full, w, n * sizeof(*w));
+	for (;;) {
+		int best = -1;
+
+		while (widths_sum(w, n) > width) {
+			best = -1;
+			for (size_t i = 0; i < n; i++)
+				if ((cols[i]->flags & COL_CUT) && w[i] > NAME_MIN && (best < 0 || w[i] > w[best]))
+					best = (int)i;
+			if (best < 0)
+				break;
+			w[best]--;
 		}
-		if (total <= width || best < 0)
+		if (widths_sum(w, n) <= width)
 			return;
-		w[best]--;
+		for (best = (int)n - 1; best >= 0 && !((cols[best]->flags & COL_OPT) && w[best]); best--)
+			;
+		if (best < 0)
+			return; /* what is left is never cut: ids, ports, verdicts */
+		full[best] = 0;
+		memcpy(w, full, n * sizeof(*w)); /* names may have more room again */
 	}
 }
 
@@ -245,6 +275,14 @@ static void cell_fit(char **cell, int width)
 	}
 }
 
+static void left_out_put(struct ctl *c, const struct col *const *cols, size_t n, const int *widths,
+			 struct buf *b)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!widths[i])
+			buf_printf(b, "%s%s", b->len ? ", " : "", msg_text(cols[i]->title, c->lang));
+}
+
 void table_print(struct ctl *c, const cJSON *items, const struct view *v, bool wide, struct buf *b)
 {
 	const struct col *cols[COLS_MAX];
@@ -252,8 +290,11 @@ void table_print(struct ctl *c, const cJSON *items, const struct view *v, bool w
 	size_t n, rows = 0, k;
 	auto_free const cJSON **list = items_sorted(c, items, v, &rows);
 	bool fit = c->io.out_tty && c->io.width > 0, header = !flag_given(c, FLAG_NO_HEADERS);
+	struct buf narrow;
 	char **cells;
 	int total = 0;
+
+	buf_init(&narrow, 4096);
 
 	n = columns_pick(c, v, wide, cols, COLS_MAX);
 	cells = list ? calloc((rows + 1) * n + 1, sizeof(*cells)) : NULL;
@@ -288,11 +329,16 @@ void table_print(struct ctl *c, const cJSON *items, const struct view *v, bool w
 			if (cols[i % n]->flags & COL_CUT)
 				cell_fit(&cells[i], widths[i % n]);
 	}
+	if (fit && !flag_given(c, FLAG_COLUMNS))
+		left_out_put(c, cols, n, widths, &narrow);
 	for (size_t i = header ? 0 : 1; i <= rows; i++)
 		row_put(c, cols, n, cells + i * n, widths, i == 0, b);
 	for (size_t i = 0; i < (rows + 1) * n; i++)
 		free(cells[i]);
 	free(cells);
+	if (narrow.len)
+		put_line(c, b, M_NARROW, "list", narrow.data, NULL);
+	buf_done(&narrow);
 }
 
 /* RFC 4180; a cell that a spreadsheet would run as a formula is made text. */

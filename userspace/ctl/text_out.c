@@ -159,10 +159,14 @@ void put_line(struct ctl *c, struct buf *b, enum msg m, ...)
 	va_start(ap, m);
 	msg_vput(&line, c->lang, m, ap);
 	va_end(ap);
-	if (line.data && width)
-		text_wrap(b, line.data, width, 2);
-	else if (line.data)
+	if (line.data && width) {
+		int lead = (int)strspn(line.data, " ");
+
+		buf_printf(b, "%*s", lead, "");
+		text_wrap(b, line.data + lead, width - lead, lead + 2);
+	} else if (line.data) {
 		buf_adds(b, line.data);
+	}
 	if (b->len && b->data[b->len - 1] != '\n')
 		buf_adds(b, "\n");
 	if (line.err && !b->err)

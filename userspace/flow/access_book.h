@@ -53,11 +53,11 @@ struct access_applied {
 	uint64_t flows;	  /* sum of flow differences taken over */
 };
 
-/* Loss and folding of one workload, and of a namespace (name NULL in sums). */
+/* Loss and folding of one workload in one set of kernel maps; ns and name NULL in sums. */
 struct access_fold {
 	uint64_t num;
 	char *ns, *name;
-	uint64_t instance; /* of the counters behind `last` */
+	uint64_t instance;
 	struct { uint64_t pair_flows, folded_flows, folded_drops, lost; } last, sum;
 	uint64_t refused;  /* flows of accesses that found the book full */
 	int64_t last_ns;   /* when sum.lost, sum.folded_flows or refused last grew; 0 never */

@@ -66,7 +66,7 @@ struct access_book {
 	struct htab *counters;	/* struct counter_name to struct access_counter */
 	struct htab *waiting;	/* struct counter_name to struct waiting */
 	struct htab *tracks;	/* number of a source end to struct scan_track */
-	struct htab *folds;	/* "ns\0name" to struct access_fold */
+	struct htab *folds;	/* instance, namespace and name to struct access_fold */
 	struct htab *instances;	/* instance to struct access_instance */
 	/* By number, while the book is rebuilt. */
 	struct htab *load_ends, *load_points, *load_accesses, *load_members, *load_scans;
@@ -146,7 +146,8 @@ void scan_track_free(void *t);
 
 /* fold.c */
 int book_folds_apply(struct access_book *b, const struct node_fold *f, size_t n, int64_t now_ns);
-int book_fold_get(struct access_book *b, const char *ns, const char *name, struct access_fold **ret);
+int book_fold_get(struct access_book *b, const char *ns, const char *name, uint64_t instance,
+		  struct access_fold **ret);
 void access_fold_free(void *f);
 
 /* wait.c */

@@ -17,13 +17,15 @@ void access_fold_free(void *p)
 	free(f);
 }
 
-int book_fold_get(struct access_book *b, const char *ns, const char *name, struct access_fold **ret)
+int book_fold_get(struct access_book *b, const char *ns, const char *name, uint64_t instance,
+		  struct access_fold **ret)
 {
 	struct access_fold *f;
-	char key[400];
+	char key[600];
 	int n, r;
 
-	n = snprintf(key, sizeof(key), "%s%c%s", ns, 0, name);
+	/* After an upgrade the former maps and the new ones report side by side for a while. */
+	n = snprintf(key, sizeof(key), "%016llx%s%c%s", (unsigned long long)instance, ns, 0, name);
 	if (n < 0 || n >= (int)sizeof(key))
 		return -EINVAL;
 	*ret = htab_get(b->folds, key, (size_t)n);
@@ -37,6 +39,7 @@ int book_fold_get(struct access_book *b, const char *ns, const char *name, struc
 	f->ns = strdup(ns);
 	f->name = strdup(name);
 	f->num = b->next_fold;
+	f->instance = instance;
 	r = f->ns && f->name ? vec_reserve(&b->fold_list, b->fold_list.n + 1) : -ENOMEM;
 	if (!r)
 		r = htab_set(b->folds, key, (size_t)n, f, NULL);
@@ -66,20 +69,15 @@ int book_folds_apply(struct access_book *b, const struct node_fold *in, size_t n
 			b->invalid++;
 			continue;
 		}
-		r = book_fold_get(b, x->ns, x->name, &f);
+		r = book_fold_get(b, x->ns, x->name, x->instance, &f);
 		if (r < 0)
 			return r;
-		if (f->instance == x->instance && f->last.pair_flows == x->pair_flows &&
-		    f->last.folded_flows == x->folded_flows && f->last.folded_drops == x->folded_drops &&
-		    f->last.lost == x->lost)
+		if (f->last.pair_flows == x->pair_flows && f->last.folded_flows == x->folded_flows &&
+		    f->last.folded_drops == x->folded_drops && f->last.lost == x->lost)
 			continue;
 		r = book_mark(&b->dirty_folds, f);
 		if (r < 0)
 			return r;
-		if (f->instance != x->instance) {
-			memset(&f->last, 0, sizeof(f->last));
-			f->instance = x->instance;
-		}
 		if (x->lost != f->last.lost || x->folded_flows != f->last.folded_flows)
 			f->last_ns = now_ns;
 		f->sum.pair_flows += step(x->pair_flows, f->last.pair_flows);

@@ -297,13 +297,12 @@ int access_book_load_fold(struct access_book *b, const struct access_fold *from)
 
 	if (!from->num || !from->ns || !from->name)
 		return -EBADMSG;
-	r = book_fold_get(b, from->ns, from->name, &f);
+	r = book_fold_get(b, from->ns, from->name, from->instance, &f);
 	if (r < 0)
 		return r;
 	if (b->next_fold == next)
 		return -EBADMSG; /* it was there */
 	f->num = from->num;
-	f->instance = from->instance;
 	memcpy(&f->last, &from->last, sizeof(f->last));
 	memcpy(&f->sum, &from->sum, sizeof(f->sum));
 	f->refused = from->refused;

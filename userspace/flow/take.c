@@ -211,7 +211,7 @@ static int add_refused(struct access_book *b, const struct node_access *a, const
 	struct access_fold *f;
 	int r;
 
-	r = book_fold_get(b, has_wl(wl) ? wl->ns : "", has_wl(wl) ? wl->name : "", &f);
+	r = book_fold_get(b, has_wl(wl) ? wl->ns : "", has_wl(wl) ? wl->name : "", a->instance, &f);
 	if (!r)
 		r = book_mark(&b->dirty_folds, f);
 	if (r < 0)

@@ -26,7 +26,7 @@ const char *http_method_str(enum http_method m)
 	return m < HTTP_METHOD_COUNT ? methods[m].name : NULL;
 }
 
-/* ---- memory ------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void body_free(struct http_exchange *x)
 {
@@ -64,7 +64,7 @@ void http_exchange_orphan(struct http_exchange *x)
 		closed(arg);
 }
 
-/* ---- request ------------------------------------------------------------------------------ */
+/* ---- request --------------------------------------------------------------------------------- */
 
 /* A copy in the exchange's own text store. NULL: store full. */
 static const char *text_keep(struct http_exchange *x, const char *s, size_t n)
@@ -356,7 +356,7 @@ static void body_end(struct http_conn *c)
 	dispatch(x);
 }
 
-/* ---- sending ------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static int head_send(struct http_exchange *x, struct lws *wsi)
 {

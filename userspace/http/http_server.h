@@ -81,7 +81,8 @@ struct http_server_config {
 	/* 0: HTTP_CONNS_MAX; further connections are closed. One user other than root may have half of
 	 * them, and an eighth is left for root, so that nobody can lock the administrator out. */
 	uint32_t max_conns;
-	uint32_t request_secs;	 /* 0: 10; for a whole request head, and between parts of a body (four times that in all) */
+	/* 0: 10; for a whole request head, and between parts of a body (four times that in all) */
+	uint32_t request_secs;
 	uint32_t send_secs;	 /* 0: 20; a client that takes no byte for so long is dropped */
 	uint32_t idle_secs;	 /* 0: 30; keep-alive between requests */
 	uint32_t body_max;	 /* 0: HTTP_BODY_MAX */
@@ -115,14 +116,15 @@ int http_server_listen_unix(struct http_server *s, const char *path, mode_t mode
 			    gid_t gid, struct fail_list *f);
 /*
  * Stops listening at once, then from the loop drops connections (closed callbacks of streams run),
- * frees the server and calls done(arg) (may be NULL). May be called from a handler. Idempotent until done. After it no handle of the
- * server is left on the loop. NULL is fine (done is not called). An exchange that was held and is
- * not answered yet stays valid memory: answering it does nothing but free it.
+ * frees the server and calls done(arg) (may be NULL). May be called from a handler. Idempotent
+ * until done. After it no handle of the server is left on the loop. NULL is fine (done is not
+ * called). An exchange that was held and is not answered yet stays valid memory: answering it does
+ * nothing but free it.
  */
 void http_server_close(struct http_server *s, void (*done)(void *arg), void *arg);
 void http_server_stats_get(const struct http_server *s, struct http_server_stats *ret);
 
-/* ---- request ------------------------------------------------------------------------- */
+/* ---- request --------------------------------------------------------------------------------- */
 
 const char *http_method_str(enum http_method m);
 /* Capture of the route by name; NULL if the route has none of that name. */
@@ -135,7 +137,7 @@ bool http_request_flag(const struct http_request *rq, const char *name);
 int http_request_query_only(const struct http_request *rq, const char *const *known,
 			    struct fail_list *f);
 
-/* ---- answer: exactly one of reply or stream for each exchange -------------------------- */
+/* ---- answer: exactly one of reply or stream for each exchange -------------------------------- */
 
 /*
  * A handler that returns without having answered must have called this; without it the server
@@ -148,7 +150,8 @@ const struct http_request *http_exchange_request(const struct http_exchange *x);
 bool http_exchange_gone(const struct http_exchange *x);
 
 /* Each of these ends the exchange: x is not to be used afterwards. Out of memory is answered 500. */
-void http_reply_json(struct http_exchange *x, int status, const struct cJSON *j); /* j stays yours; NULL: no memory */
+/* j stays the caller's; NULL: no memory */
+void http_reply_json(struct http_exchange *x, int status, const struct cJSON *j);
 void http_reply_text(struct http_exchange *x, int status, const char *content_type,
 		     const char *text, size_t len); /* copied */
 /* Takes over a malloc'ed text (NULL: no memory). */

@@ -11,7 +11,7 @@
 
 #define JSON_TYPE "application/json"
 
-/* ---- request getters ------------------------------------------------------------------------ */
+/* ---- request getters ------------------------------------------------------------------------- */
 
 static const char *param_get(const struct http_param *p, size_t n, const char *name)
 {
@@ -64,7 +64,7 @@ int http_request_query_only(const struct http_request *rq, const char *const *kn
 	return r;
 }
 
-/* ---- whole answers ---------------------------------------------------------------------------- */
+/* ---- whole answers --------------------------------------------------------------------------- */
 
 void http_exchange_hold(struct http_exchange *x)
 {
@@ -174,7 +174,7 @@ int http_status_of(int err)
 	}
 }
 
-/* ---- streams ------------------------------------------------------------------------------------ */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 int http_stream_begin(struct http_exchange *x, const char *content_type,
 		      void (*closed)(void *arg), void *arg)

@@ -105,7 +105,7 @@ void http_server_stats_get(const struct http_server *s, struct http_server_stats
 	*ret = s->stats;
 }
 
-/* ---- deadlines ---------------------------------------------------------------------------- */
+/* ---- deadlines ------------------------------------------------------------------------------- */
 
 static uint64_t seconds_from_now(const struct http_server *s, uint32_t secs)
 {
@@ -172,7 +172,7 @@ static void sweep_due(uv_timer_t *t)
 		uv_timer_stop(t);
 }
 
-/* ---- accepting ---------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 void http_conn_free(struct http_conn *c)
 {
@@ -277,7 +277,7 @@ static void listener_readable(uv_poll_t *p, int status, int events)
 	}
 }
 
-/* ---- listening ---------------------------------------------------------------------------- */
+/* ---- listening ------------------------------------------------------------------------------- */
 
 static void listener_free(struct http_listener *l)
 {
@@ -396,7 +396,7 @@ int http_server_listen_unix(struct http_server *s, const char *path, mode_t mode
 	return 0;
 }
 
-/* ---- shutdown ----------------------------------------------------------------------------- */
+/* ---- shutdown -------------------------------------------------------------------------------- */
 
 static void handle_closed(struct http_server *s)
 {

@@ -579,8 +579,27 @@ static void bump(struct commit *c)
 			if (g->side[s].cur)
 				keep_error(c, word_put(c, g->number * 2 + s, bits_of(g, g->side[s].cur), true));
 		g->bump = false;
+		g->rejudge_seq = set->seq;
 	}
 	set->bump_all = false;
+}
+
+/*
+ * A packet that read an address before it changed and the word after would leave its flow with the
+ * old meaning under the new generation. When all such packets are gone, the generation moves on
+ * once more.
+ */
+int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct group *g)
+{
+	struct commit c = { .set = set, .sink = sink };
+	int r = 0;
+
+	for (uint32_t s = 0; s < 2 && !r; s++)
+		if (g->published && g->side[s].cur)
+			r = word_put(&c, g->number * 2 + s, bits_of(g, g->side[s].cur), true);
+	if (!r)
+		g->rejudge_seq = 0;
+	return r;
 }
 
 static int before_switch(struct commit *c, struct policy_plan *plan)

@@ -268,6 +268,12 @@ int policy_set_gc(struct policy_set *set, const struct policy_sink *sink, uint64
 	x->sink = sink;
 	x->upto = seq;
 	set->seq++;
+	for (size_t i = 0; i < set->groups.n && !r; i++) {
+		struct group *g = set->groups.v[i];
+
+		if (g && g->rejudge_seq && g->rejudge_seq <= seq)
+			r = group_rejudge(set, sink, g);
+	}
 	for (size_t i = 0; i < set->groups.n && !r; i++)
 		if (set->groups.v[i] && set->groups.v[i]->number)
 			r = group_collect(x, set->groups.v[i]);

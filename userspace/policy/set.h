@@ -165,6 +165,7 @@ struct group {
 	uint32_t leaving;
 	struct gcfg to;
 	bool to_mixed, bump;
+	uint64_t rejudge_seq;	/* bumped for an address that meant something else at this write; 0: no */
 };
 
 /* ---- who has addresses ------------------------------------------------------------------------ */
@@ -329,6 +330,8 @@ void owners_done(struct policy_set *set);
 struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a);
 void owner_free(struct policy_set *set, struct owner *o);
 int eid_owners(struct policy_set *set);
+/* commit.c: a new generation for both sides of a published group; no verdict changes. */
+int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct group *g);
 const struct owner *owner_find(const struct policy_set *set, const char *ns, const char *name, const char *uid);
 int addr_touch(struct policy_set *set, struct addrrec *a);
 

@@ -35,7 +35,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buf requests;
 static unsigned served; /* --watch sees other data on each round */
 
-/* ---- the daemon ------------------------------------------------------------------------------- */
+/* ---- the daemon ------------------------------------------------------------------------------ */
 
 static bool canned(const char *name, const char *suffix, char **text, size_t *len)
 {
@@ -154,7 +154,7 @@ static int group_teardown(void **state)
 	return 0;
 }
 
-/* ---- cases ---------------------------------------------------------------------------------------- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static unsigned split(char *line, char **argv, unsigned max)
 {
@@ -219,7 +219,7 @@ static void run_case(const char *text, struct buf *b)
 		for (unsigned i = 0; i < n; i++) {
 			if (!strncmp(opts[i], "tty=", 4)) {
 				io.out_tty = io.in_tty = true;
-				io.width = atoi(opts[i] + 4);
+				io.width = (int)strtol(opts[i] + 4, NULL, 10);
 				io.height = 200;
 			} else if (!strncmp(opts[i], "in=", 3)) {
 				snprintf(input, sizeof(input), "%s\n", opts[i] + 3);

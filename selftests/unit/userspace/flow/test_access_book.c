@@ -143,6 +143,12 @@ static void twice_is_once(void **state)
 	assert_int_equal(access_book_apply(b, NULL, 0, &f, 1, T0 + 9 * S, &did), 0);
 	access_book_loss(b, NULL, &sum);
 	assert_int_equal(sum.sum.lost, 5);
+	/* The former maps speak once more beside them: one more, not all again. */
+	f.instance = 77;
+	f.lost = 4;
+	assert_int_equal(access_book_apply(b, NULL, 0, &f, 1, T0 + 9 * S, &did), 0);
+	access_book_loss(b, NULL, &sum);
+	assert_int_equal(sum.sum.lost, 6);
 	access_book_loss(b, "data", &sum);
 	assert_int_equal(sum.sum.lost, 0);
 	access_book_free(b);

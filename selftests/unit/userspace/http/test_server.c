@@ -41,7 +41,7 @@ struct fixture {
 };
 static struct fixture fx;
 
-/* ---- handlers ------------------------------------------------------------------------------- */
+/* ---- handlers -------------------------------------------------------------------------------- */
 
 static void echo(void *arg, struct http_exchange *x, const struct http_request *rq)
 {
@@ -160,7 +160,7 @@ static const struct http_route routes[] = {
 	{ HTTP_GET, "/v1/three", three_lines, 0 },
 };
 
-/* ---- fixture ---------------------------------------------------------------------------------- */
+/* ---- fixture --------------------------------------------------------------------------------- */
 
 static int authorize(void *arg, const struct http_request *rq, struct fail_list *f)
 {
@@ -278,7 +278,7 @@ static struct http_client *client(void)
 	return c;
 }
 
-/* ---- tests -------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void request_parts(void **state)
 {
