@@ -265,3 +265,4 @@ access_lines() {
 }
 counters() { get /v1/counters | jq -r ".counters.$1"; }
 reason_dropped() { get /v1/counters | jq -r --arg r "$1" '.counters.reasons[$r].dropped // 0'; }
+in_force() { [ "$(counters inForce)" = true ]; }

@@ -130,6 +130,7 @@ static int take_fold(void *arg, uint32_t wl, const struct named *n)
 		return 0;
 	snprintf(f.ns, sizeof(f.ns), "%s", n->ns ? n->ns : "");
 	snprintf(f.name, sizeof(f.name), "%s", n->name ? n->name : "");
+	f.instance = x->b->instance;
 	f.pair_flows = v.pair_flows;
 	f.folded_flows = v.folded_flows;
 	f.folded_drops = v.folded_drops;

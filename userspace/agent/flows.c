@@ -52,6 +52,11 @@ void agent_ref(struct agent *a, uint32_t zone, const struct addr *addr, char *ou
 	snprintf(out, n, "%s", addr_str(addr, text));
 }
 
+static uint16_t echo_request(uint8_t proto)
+{
+	return proto == IPPROTO_ICMPV6 ? 128 << 8 : 8 << 8;
+}
+
 static void fill_flow(struct agent *a, const struct maps_clock *c, const struct flow_row *r, struct node_flow *f)
 {
 	bool b_orig = r->flow.flags & CW_FLOW_F_B_ORIG;
@@ -72,7 +77,12 @@ static void fill_flow(struct agent *a, const struct maps_clock *c, const struct 
 	for (int s = 0; s < 2; s++) {
 		f->outcome[s] = r->flow.side[s].outcome;
 		f->reason[s] = r->flow.side[s].reason;
+		if (r->flow.side[s].ep)
+			(void)verdict_load(a->maps, r->flow.side[s].verdict, &f->verdict[s]);
 	}
+	/* An echo flow's key holds the id on both ends; what was judged is the request's type. */
+	if (r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6)
+		f->dport = echo_request(r->proto);
 	agent_ref(a, r->zone, &f->src, f->src_ref, sizeof(f->src_ref));
 	agent_ref(a, r->zone, &f->dst, f->dst_ref, sizeof(f->dst_ref));
 }
@@ -109,9 +119,8 @@ static bool side_cut(struct agent *a, const struct flow_row *r, enum cw_side sid
 		return false;
 	if (side == CW_INGRESS && p.realm == CW_REALM_HOST && a->cfg.local_node == CW_CTL_LOCAL_NODE_ALLOW)
 		return false;
-	/* An echo flow's key holds the id; what was judged is the request's type. */
-	axis = r->proto == IPPROTO_ICMP	  ? CW_AXIS(r->proto, 8 << 8) :
-	       r->proto == IPPROTO_ICMPV6 ? CW_AXIS(r->proto, 128 << 8) : CW_AXIS(r->proto, dport);
+	axis = CW_AXIS(r->proto, r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6 ?
+					 echo_request(r->proto) : dport);
 	if (policy_plan_judge(a->plan, l.group, side, p.eid, p.realm, axis, &j))
 		return false;
 	return j.outcome == CW_OUT_DROP;
@@ -203,6 +212,8 @@ void agent_event(void *arg, const struct cw_event *ev)
 	memcpy(f.dst.b, ev->daddr, 16);
 	f.outcome[ev->side & 1] = ev->outcome;
 	f.reason[ev->side & 1] = ev->reason;
+	(void)verdict_load(a->maps, ev->verdict, &v);
+	f.verdict[ev->side & 1] = v;
 	agent_ref(a, 0, &f.src, f.src_ref, sizeof(f.src_ref));
 	agent_ref(a, 0, &f.dst, f.dst_ref, sizeof(f.dst_ref));
 	if (ev->type == CW_EV_GUARD && ev->wl) {
@@ -213,6 +224,5 @@ void agent_event(void *arg, const struct cw_event *ev)
 			snprintf(ev->side == CW_EGRESS ? f.src_ref : f.dst_ref, sizeof(f.src_ref),
 				 "%s/pod/%s", w.ns, w.name);
 	}
-	(void)verdict_load(a->maps, ev->verdict, &v);
 	a->sink->event(a->sink_arg, ev, &f, &v);
 }

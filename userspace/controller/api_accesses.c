@@ -62,14 +62,15 @@ static int no_access(struct api *a, const char *at, const char *id)
 	char where[200];
 
 	snprintf(where, sizeof(where), "%s: \"%.64s\"", at, id);
-	return fail_add(&a->f, -ENOENT, "access.not-found", where, "an access id, or at least 4 digits of it that fit only one",
-			"cellwall access list", "no such access");
+	return fail_add(&a->f, -ENOENT, "access.not-found", where,
+			"an access id, or at least 4 digits of it that fit only one", "cellwall access list", "no such access");
 }
 
 int api_access_show(struct api *a, cJSON **ret)
 {
 	const char *id = http_request_param(a->rq, "id");
 	const struct access *x = access_book_find(a->c->book, id);
+	auto_cleanup(replay_index_done) struct replay_index ix = {};
 	struct judge *j;
 	cJSON *o, *arr;
 
@@ -81,8 +82,8 @@ int api_access_show(struct api *a, cJSON **ret)
 	cJSON_AddStringToObject(o, "apiVersion", API_VERSION);
 	cJSON_AddStringToObject(o, "kind", "Access");
 	arr = cJSON_AddArrayToObject(o, "stillBlocked");
-	if (!controller_judge(a->c, &a->f, &j))
-		view_still_blocked(a->c, false, &a->c->state, x, arr);
+	if (!controller_judge(a->c, &a->f, &j) && !replay_index_init(&a->c->state, &ix))
+		view_still_blocked(a->c, false, &ix, x, arr);
 	*ret = o;
 	return 0;
 }
@@ -164,7 +165,8 @@ static int check_filter(struct api *a, const cJSON *o)
 	int e;
 
 	if (!cJSON_IsObject(o))
-		return fail_add(&a->f, -EINVAL, "body.type", "body.filter", "an object", NULL, "the field has the wrong type");
+		return fail_add(&a->f, -EINVAL, "body.type", "body.filter", "an object", NULL,
+				"the field has the wrong type");
 	e = body_only(&a->f, o, "body.filter", filter_keys);
 	cJSON_ArrayForEach(i, o) {
 		if (cJSON_IsString(i) || cJSON_IsBool(i))

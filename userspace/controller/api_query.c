@@ -38,8 +38,9 @@ static int ends_of(struct api *a, const struct ref *r, const char *at, struct en
 		}
 		for (uint8_t f = 4; f <= 6; f += 2) {
 			const struct access_point p = { .reserved = r->reserved };
+			const struct replay_index none = { .st = st }; /* a reserved word is no workload */
 
-			if (replay_end(&p, &world, f, st, &ret->v[ret->n]))
+			if (replay_end(&none, &p, &world, f, &ret->v[ret->n]))
 				ret->n++;
 		}
 		snprintf(where, sizeof(where), "query %s", at);
@@ -202,7 +203,8 @@ static int ask_all(const struct judge *j, bool candidate, const struct ends *src
 	return 0;
 }
 
-static int read_port(struct api *a, const char *s, const struct policy_state *st, const struct ends *dst, uint32_t *ret)
+static int read_port(struct api *a, const char *s, const struct policy_state *st, const struct ends *dst,
+		     uint32_t *ret)
 {
 	struct port_spec p = {};
 	char at[120];
@@ -210,7 +212,8 @@ static int read_port(struct api *a, const char *s, const struct policy_state *st
 
 	snprintf(at, sizeof(at), "query port: \"%.60s\"", s);
 	if (!e && p.kind == PORT_NAMED) {
-		const struct workload *w = dst->n && dst->v[0].ns ? state_workload(st, dst->v[0].ns, dst->v[0].name) : NULL;
+		const struct workload *w = dst->n && dst->v[0].ns ?
+			state_workload(st, dst->v[0].ns, dst->v[0].name) : NULL;
 
 		e = -ENOENT;
 		for (size_t i = 0; w && i < w->nports; i++) {
@@ -234,7 +237,8 @@ static int read_port(struct api *a, const char *s, const struct policy_state *st
 	return 0;
 }
 
-static cJSON *answer_json(struct api *a, const struct asked *k, const struct ends *src, const struct ends *dst, bool assumed)
+static cJSON *answer_json(struct api *a, const struct asked *k, const struct ends *src, const struct ends *dst,
+			  bool assumed)
 {
 	const struct controller *c = a->c;
 	const struct policy_end *s = &src->v[k->si], *d = &dst->v[k->di];

@@ -2,6 +2,7 @@
 /* api_status.c - health at a glance, readiness, guard map, counters. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -218,31 +219,76 @@ int api_ready(struct api *a, cJSON **ret)
 
 /* ---- status ---------------------------------------------------------------------------------------- */
 
-struct ns_sum { size_t workloads, pending, held, quarantined; bool mixed; };
+struct ns_sum { size_t workloads, pending, held, quarantined, guarded, bypassable, blind, interfaces; bool mixed; };
 
-static void ns_count(const struct controller *c, const char *ns, enum cw_mode mode, struct ns_sum *s)
+static struct ns_sum *sum_of(struct htab *t, const char *ns, size_t len)
 {
-	for (size_t i = 0; i < c->state.nworkloads; i++) {
-		const struct workload *w = &c->state.workloads[i];
+	struct ns_sum *s = len ? htab_get(t, ns, len) : NULL;
+
+	if (s || !len)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (s && htab_set(t, ns, len, s, NULL)) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void sum_access(struct htab *t, const struct access *x, const char *ns)
+{
+	struct ns_sum *s = str_set(ns) ? sum_of(t, ns, strlen(ns)) : NULL;
+
+	if (!s)
+		return;
+	s->pending += access_state(x) == ACCESS_ST_PENDING && !access_covered(x);
+	s->held += access_state(x) == ACCESS_ST_HELD;
+}
+
+static int sum_guard(void *arg, const struct node_guard *g)
+{
+	const char *slash = strchr(g->workload, '/');
+	struct ns_sum *s = slash ? sum_of(arg, g->workload, (size_t)(slash - g->workload)) : NULL;
+
+	if (!s)
+		return 0;
+	s->interfaces++;
+	s->guarded += !strcmp(g->state, "guarded");
+	s->bypassable += !strcmp(g->state, "bypassable");
+	s->blind += !strcmp(g->state, "blind");
+	return 0;
+}
+
+/* One pass over everything, by namespace. NULL: no memory. */
+static struct htab *ns_sums(struct controller *c)
+{
+	struct htab *t = htab_new();
+
+	for (size_t i = 0; t && i < c->state.nworkloads; i++) {
+		const struct workload *w = &c->state.workloads[i], any = { .ns = w->ns };
+		struct ns_sum *s = sum_of(t, w->ns, strlen(w->ns));
 		const struct mode_setting *from;
-		enum cw_mode own;
+		enum cw_mode own, mode;
 		enum cw_action dflt;
 
-		if (!str_eq(w->ns, ns))
+		if (!s)
 			continue;
-		s->workloads++;
 		policy_state_mode(&c->state, w, &own, &dflt, &from);
+		policy_state_mode(&c->state, &any, &mode, &dflt, &from);
+		s->workloads++;
 		s->mixed = s->mixed || own != mode;
 		s->quarantined += policy_state_quarantine(&c->state, w) != NULL;
 	}
-	for (size_t i = 0; i < access_book_count(c->book); i++) {
+	for (size_t i = 0; t && i < access_book_count(c->book); i++) {
 		const struct access *x = access_book_at(c->book, i);
 
-		if (!str_eq(x->src->ns, ns) && !str_eq(x->dst->ns, ns))
-			continue;
-		s->pending += access_state(x) == ACCESS_ST_PENDING && !access_covered(x);
-		s->held += access_state(x) == ACCESS_ST_HELD;
+		sum_access(t, x, x->src->ns);
+		if (!str_eq(x->src->ns, x->dst->ns))
+			sum_access(t, x, x->dst->ns);
 	}
+	if (t && c->ops->guards)
+		(void)c->ops->guards(c->node, sum_guard, t); /* none known is shown as 0 of 0 */
+	return t;
 }
 
 static void note(cJSON *arr, const char *name, uint64_t count)
@@ -257,11 +303,11 @@ static void note(cJSON *arr, const char *name, uint64_t count)
 	put_push(arr, o);
 }
 
-static cJSON *ns_status(struct controller *c, const char *ns)
+static cJSON *ns_status(struct controller *c, const char *ns, const struct htab *sums)
 {
+	static const struct ns_sum none;
+	const struct ns_sum *s = htab_get(sums, ns, strlen(ns)) ?: &none;
 	const struct workload any = { .ns = (char *)ns };
-	struct guard_sum g = { .ns = ns };
-	struct ns_sum s = {};
 	const struct mode_setting *from;
 	uint64_t would, drop;
 	enum cw_mode mode;
@@ -270,29 +316,27 @@ static cJSON *ns_status(struct controller *c, const char *ns)
 	bool ready = controller_ready(c, ns, NULL);
 
 	policy_state_mode(&c->state, &any, &mode, &dflt, &from);
-	ns_count(c, ns, mode, &s);
-	(void)guards_sum(c, &g); /* shown as 0 of 0 */
 	hours_last(c, ns, &would, &drop);
 	put_str(o, "namespace", ns);
 	put_str(o, "mode", cw_mode_str(mode));
 	put_str(o, "from", mode_from_word(&c->state, &any));
 	put_str(o, "default", cw_action_str(dflt));
-	put_num(o, "workloads", (double)s.workloads);
-	put_num(o, "interfaces", (double)g.total);
-	put_num(o, "guarded", (double)g.guarded);
-	put_num(o, "blind", (double)g.blind);
-	put_num(o, "bypassable", (double)g.bypassable);
-	put_num(o, "pending", (double)s.pending);
+	put_num(o, "workloads", (double)s->workloads);
+	put_num(o, "interfaces", (double)s->interfaces);
+	put_num(o, "guarded", (double)s->guarded);
+	put_num(o, "blind", (double)s->blind);
+	put_num(o, "bypassable", (double)s->bypassable);
+	put_num(o, "pending", (double)s->pending);
 	put_num(o, "wouldBlock1h", (double)would);
 	put_num(o, "dropped1h", (double)drop);
 	put_num(o, "lost", (double)controller_loss(c, ns));
 	cJSON_AddBoolToObject(o, "ready", ready);
 	k = cJSON_AddArrayToObject(o, "notes");
-	note(k, "quarantined", s.quarantined);
-	note(k, "blind", g.blind);
-	note(k, "bypassable", g.bypassable);
-	note(k, "mixed-modes", s.mixed);
-	note(k, "held", s.held);
+	note(k, "quarantined", s->quarantined);
+	note(k, "blind", s->blind);
+	note(k, "bypassable", s->bypassable);
+	note(k, "mixed-modes", s->mixed);
+	note(k, "held", s->held);
 	note(k, "lost", controller_loss(c, ns));
 	note(k, "not-ready", !ready);
 	return o;
@@ -302,7 +346,8 @@ static void sums_json(struct controller *c, cJSON *o)
 {
 	static const char *const word[] = { "pending", "confirmed", "rejected", "held" };
 	const struct alert_book *b = access_book_alerts(c->book);
-	size_t n[4] = {}, manual = 0, learned = 0, enabled = 0, open = 0, late = 0;
+	size_t n[4] = {}, manual = 0, learned = 0, enabled = 0, open = 0, late = 0, late_now = 0;
+	int64_t hour_ago = controller_now(c) - 3600 * 1000000000ll;
 	struct guard_sum g = {};
 	cJSON *k;
 
@@ -310,8 +355,11 @@ static void sums_json(struct controller *c, cJSON *o)
 		const struct access *x = access_book_at(c->book, i);
 
 		n[access_state(x)]++;
-		late += x->src->kind == ACCESS_UNRESOLVED || x->dst->kind == ACCESS_UNRESOLVED ||
-			x->side[0].reason == CW_R_IDENTITY_LATE || x->side[1].reason == CW_R_IDENTITY_LATE;
+		if (x->src->kind != ACCESS_UNRESOLVED && x->dst->kind != ACCESS_UNRESOLVED &&
+		    x->side[0].reason != CW_R_IDENTITY_LATE && x->side[1].reason != CW_R_IDENTITY_LATE)
+			continue;
+		late++;
+		late_now += x->last_ns >= hour_ago;
 	}
 	for (size_t i = 0; i < c->state.nrules; i++) {
 		manual += c->state.rules[i].origin == ORIGIN_MANUAL;
@@ -324,6 +372,7 @@ static void sums_json(struct controller *c, cJSON *o)
 		open += !al->acked_ns || al->count != al->count_acked;
 	}
 	put_num(o, "identityLate", (double)late);
+	put_num(o, "identityLate1h", (double)late_now);
 	k = cJSON_AddObjectToObject(o, "accesses");
 	put_num(k, "total", (double)access_book_count(c->book));
 	for (int i = 0; i < 4; i++)
@@ -366,6 +415,7 @@ int api_status(struct api *a, cJSON **ret)
 {
 	struct controller *c = a->c;
 	auto_cleanup(words_done) struct words all = {};
+	struct htab *sums;
 	cJSON *o, *k;
 	int e;
 
@@ -397,8 +447,11 @@ int api_status(struct api *a, cJSON **ret)
 	if (c->ops->counters)
 		put_item(o, "counters", c->ops->counters(c->node));
 	k = cJSON_AddArrayToObject(o, "namespaces");
-	for (size_t i = 0; i < all.n; i++)
-		put_push(k, ns_status(c, all.v[i]));
+	hours_refresh(c);
+	sums = ns_sums(c);
+	for (size_t i = 0; i < all.n && sums; i++)
+		put_push(k, ns_status(c, all.v[i], sums));
+	htab_free(sums, free);
 	*ret = o;
 	return 0;
 }

@@ -21,21 +21,18 @@ static enum graph_state graph_state_of(const struct access *a)
 	return s[access_state(a)];
 }
 
-struct blind { const char *ref; bool blind; };
-
-static int is_blind(void *arg, const struct node_guard *g)
+static int blind_one(void *arg, const struct node_guard *g)
 {
-	struct blind *b = arg;
+	struct htab *blind = arg;
 
-	b->blind = b->blind || (!strcmp(g->workload, b->ref) && !strcmp(g->state, "blind"));
-	return 0;
+	return strcmp(g->state, "blind") ? 0 : htab_set(blind, g->workload, strlen(g->workload), blind, NULL);
 }
 
-static int add_workload(struct controller *c, struct graph *g, const struct workload *w, const char *label)
+static int add_workload(struct controller *c, struct graph *g, const struct workload *w, const char *label,
+			const struct htab *blind)
 {
 	auto_free char *pod = workload_pod_ref(w), *ctrl = workload_group_ref(w), *ns = text_fmt("ns/%s", w->ns);
 	auto_free char *by_label = NULL;
-	struct blind b = { .ref = pod };
 	struct graph_node n = { .ref = pod, .ns = w->ns, .kind = "pod", .name = w->name, .members = 1 };
 	const char *v;
 
@@ -48,9 +45,7 @@ static int add_workload(struct controller *c, struct graph *g, const struct work
 	n.at[GRAPH_NAMESPACE] = ns;
 	if (policy_state_quarantine(&c->state, w))
 		n.flags |= GRAPH_NODE_QUARANTINED;
-	if (c->ops->guards)
-		(void)c->ops->guards(c->node, is_blind, &b); /* unknown is not blind */
-	if (b.blind)
+	if (htab_has(blind, pod, strlen(pod)))
 		n.flags |= GRAPH_NODE_BLIND;
 	return graph_node_add(g, &n);
 }
@@ -76,7 +71,8 @@ static int add_group(struct graph *g, const struct access_end *e)
 static int add_member(const struct controller *c, struct graph *g, const struct access *a, const struct access_member *m,
 		      size_t i)
 {
-	const struct rule *r = state_rule_id(&c->state, a->side[CW_EGRESS].verdict.rule ?: a->side[CW_INGRESS].verdict.rule);
+	uint32_t by = a->side[CW_EGRESS].verdict.rule ?: a->side[CW_INGRESS].verdict.rule;
+	const struct rule *r = state_rule_id(&c->state, by);
 	auto_free char *rule = r ? rule_ref(r) : NULL;
 	char id[64], port[40];
 	struct graph_access x = {
@@ -112,8 +108,11 @@ static int graph_build(struct controller *c, enum graph_level level, const char 
 {
 	auto_cleanup(graph_freep) struct graph *g = graph_new();
 	bool pods = level == GRAPH_POD || level == GRAPH_LABEL;
-	int e = g ? 0 : -ENOMEM;
+	struct htab *blind = htab_new();
+	int e = g && blind ? 0 : -ENOMEM;
 
+	if (!e && c->ops->guards)
+		(void)c->ops->guards(c->node, blind_one, blind); /* unknown is not blind */
 	for (size_t i = 0; i < c->state.nworkloads && !e; i++) {
 		const struct workload any = { .ns = c->state.workloads[i].ns };
 		const struct mode_setting *from;
@@ -122,10 +121,11 @@ static int graph_build(struct controller *c, enum graph_level level, const char 
 
 		policy_state_mode(&c->state, &any, &mode, &dflt, &from);
 		e = graph_namespace_add(g, any.ns, mode);
-		e = e ?: add_workload(c, g, &c->state.workloads[i], label);
+		e = e ?: add_workload(c, g, &c->state.workloads[i], label, blind);
 	}
 	for (size_t i = 0; i < access_book_count(c->book) && !e; i++)
 		e = add_access(c, g, access_book_at(c->book, i), pods);
+	htab_free(blind, NULL);
 	if (e)
 		return e;
 	*ret = take_ptr(g);

@@ -261,14 +261,16 @@ static int put_in_force(struct controller *c, struct change_req *q, const struct
 /* Said at once: a learned rule comes after the higher tiers. */
 static void confirmed_still_blocked(struct controller *c, struct change_req *q)
 {
-	if (!q->confirming.n)
+	auto_cleanup(replay_index_done) struct replay_index ix = {};
+
+	if (!q->confirming.n || replay_index_init(&q->next, &ix))
 		return;
 	q->still_blocked = cJSON_CreateArray();
 	for (size_t i = 0; q->still_blocked && i < q->confirming.n; i++) {
 		const struct access *a = access_book_find(c->book, q->confirming.v[i]);
 
 		if (a)
-			view_still_blocked(c, true, &q->next, a, q->still_blocked);
+			view_still_blocked(c, true, &ix, a, q->still_blocked);
 	}
 }
 

@@ -27,16 +27,12 @@ static struct hour *hour_of(struct controller *c, const char *ns)
 	return h;
 }
 
-void hours_update(struct controller *c)
+void hours_refresh(struct controller *c)
 {
-	int64_t minute = controller_now(c) / MINUTE_NS;
 	size_t it = 0, n = access_book_count(c->book), kl;
 	const void *k;
 	void *v;
 
-	if (minute == c->hour_minute)
-		return;
-	c->hour_minute = minute;
 	while (htab_next(c->hours, &it, &k, &kl, &v)) {
 		struct hour *h = v;
 
@@ -54,7 +50,19 @@ void hours_update(struct controller *c)
 			h->drop_now += a->c.cnt[s][CW_OUT_DROP];
 		}
 	}
-	it = 0;
+}
+
+void hours_update(struct controller *c)
+{
+	int64_t minute = controller_now(c) / MINUTE_NS;
+	size_t it = 0, kl;
+	const void *k;
+	void *v;
+
+	if (minute == c->hour_minute)
+		return;
+	c->hour_minute = minute;
+	hours_refresh(c);
 	while (htab_next(c->hours, &it, &k, &kl, &v)) {
 		struct hour *h = v;
 
@@ -72,22 +80,9 @@ void hours_update(struct controller *c)
 void hours_last(const struct controller *c, const char *ns, uint64_t *ret_would, uint64_t *ret_drop)
 {
 	const struct hour *h = htab_get(c->hours, ns, strlen(ns));
-	uint64_t would = 0, drop = 0;
-	size_t n = access_book_count(c->book);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct access *a = access_book_at(c->book, i);
-
-		for (int s = 0; s < 2; s++) {
-			if (!str_eq(s == CW_EGRESS ? a->src->ns : a->dst->ns, ns))
-				continue;
-			would += a->c.cnt[s][CW_OUT_WOULD_BLOCK];
-			drop += a->c.cnt[s][CW_OUT_DROP];
-		}
-	}
-	/* A namespace first heard of since the last minute has no slot: everything is within the hour. */
-	*ret_would = would - (h && h->n ? h->would[0] : 0);
-	*ret_drop = drop - (h && h->n ? h->drop[0] : 0);
+	*ret_would = h ? h->would_now - h->would[0] : 0;
+	*ret_drop = h ? h->drop_now - h->drop[0] : 0;
 }
 
 void hours_free(struct controller *c)

@@ -21,18 +21,34 @@ struct judge {
 	bool dirty;	/* the model is ahead of the image: reason chains would tell of a dropped plan */
 };
 
-static int no_verdict(void *a, uint32_t i, const struct cw_verdict *v) { (void)a; (void)i; (void)v; return 0; }
-static int no_words(void *a, uint32_t i, const uint64_t *v, size_t n) { (void)a; (void)i; (void)v; (void)n; return 0; }
-static int no_set(void *a, const struct cw_peer_key *k, const uint32_t *c, size_t n) { (void)a; (void)k; (void)c; (void)n; return 0; }
-static int no_del(void *a, const struct cw_peer_key *k, size_t n) { (void)a; (void)k; (void)n; return 0; }
-static int no_word(void *a, uint32_t i, uint64_t w) { (void)a; (void)i; (void)w; return 0; }
-static int no_addr(void *a, uint32_t z, const struct addr *p, const struct cw_addr *v) { (void)a; (void)z; (void)p; (void)v; return 0; }
-static int no_addr_del(void *a, uint32_t z, const struct addr *p) { (void)a; (void)z; (void)p; return 0; }
-static int no_net(void *a, uint32_t z, const struct prefix *p, const struct cw_addr *v) { (void)a; (void)z; (void)p; (void)v; return 0; }
-static int no_net_del(void *a, uint32_t z, const struct prefix *p) { (void)a; (void)z; (void)p; return 0; }
-static bool never_addr(void *a, uint32_t z, const struct addr *p) { (void)a; (void)z; (void)p; return false; }
-static bool never_net(void *a, uint32_t z, const struct prefix *p) { (void)a; (void)z; (void)p; return false; }
-static int no_wl(void *a, uint32_t w, uint32_t g, uint32_t e) { (void)a; (void)w; (void)g; (void)e; return 0; }
+#define NOTHING(name, ...)				\
+	static int name(void *arg, __VA_ARGS__)		\
+	{						\
+		(void)arg;				\
+		return 0;				\
+	}
+NOTHING(no_verdict, uint32_t, const struct cw_verdict *)
+NOTHING(no_words, uint32_t, const uint64_t *, size_t)
+NOTHING(no_set, const struct cw_peer_key *, const uint32_t *, size_t)
+NOTHING(no_del, const struct cw_peer_key *, size_t)
+NOTHING(no_word, uint32_t, uint64_t)
+NOTHING(no_addr, uint32_t, const struct addr *, const struct cw_addr *)
+NOTHING(no_addr_del, uint32_t, const struct addr *)
+NOTHING(no_net, uint32_t, const struct prefix *, const struct cw_addr *)
+NOTHING(no_net_del, uint32_t, const struct prefix *)
+NOTHING(no_wl, uint32_t, uint32_t, uint32_t)
+
+static bool never_addr(void *arg, uint32_t zone, const struct addr *a)
+{
+	(void)arg, (void)zone, (void)a;
+	return false;
+}
+
+static bool never_net(void *arg, uint32_t zone, const struct prefix *p)
+{
+	(void)arg, (void)zone, (void)p;
+	return false;
+}
 
 /* Nobody reads this image but its owner: the writes go nowhere, and nothing waits for readers. */
 static const struct policy_sink sink = {

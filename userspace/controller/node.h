@@ -30,12 +30,13 @@ struct node_receipt {
 /* One live flow, for `flows` and for the list of flows that a change would end. */
 struct node_flow {
 	struct addr src, dst;	/* originator first */
-	uint16_t sport, dport;
+	uint16_t sport, dport;	/* host order; ICMP: the id, and type << 8 | code of the request */
 	uint8_t proto, state, family;
 	bool answered, guessed, seeded;
 	uint64_t age_ms, idle_ms;
 	enum cw_outcome outcome[2];	/* by enum cw_side */
 	enum cw_reason reason[2];
+	struct cw_verdict verdict[2];	/* what decided, by side; zero where none did */
 	char src_ref[320], dst_ref[320];	/* "shop/pod/web-1", an address, or a reserved word */
 };
 

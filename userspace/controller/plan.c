@@ -79,7 +79,9 @@ static int plan_needs(struct controller *c, const struct change_req *q, struct p
 	}
 	for (size_t i = 0; i < q->next.nworkloads && !q->is_revert && !e; i++) {
 		const struct workload *w = &q->next.workloads[i];
-		const struct workload *old = state_workload(&c->state, w->ns, w->name);
+		const struct workload *same = i < c->state.nworkloads ? &c->state.workloads[i] : NULL;
+		const struct workload *old = same && str_eq(same->name, w->name) && str_eq(same->ns, w->ns) ?
+			same : state_workload(&c->state, w->ns, w->name); /* nearly always in the same place */
 		cJSON *o, *ready = NULL;
 		char msg[200], next[320];
 

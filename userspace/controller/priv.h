@@ -118,6 +118,7 @@ void stream_alerts_emit(struct controller *c);
 void stream_end_all(struct controller *c);
 /* hours.c */
 void hours_update(struct controller *c);
+void hours_refresh(struct controller *c); /* before hours_last(): the totals as they are now */
 void hours_last(const struct controller *c, const char *ns, uint64_t *ret_would, uint64_t *ret_drop);
 void hours_free(struct controller *c);
 /* sink.c */

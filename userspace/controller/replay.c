@@ -2,6 +2,7 @@
 #include "controller/replay.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,47 @@ static const struct workload *same_group(const struct access_end *e, const struc
 	return NULL;
 }
 
+/* A table value that says "looked for, none there". */
+static const struct workload nobody;
+
+static const struct workload *stands_for(const struct replay_index *ix, const struct access_end *e)
+{
+	size_t len = strlen(e->ref);
+	const struct workload *w = htab_get(ix->by_end, e->ref, len);
+
+	if (!w) {
+		w = same_group(e, ix->st) ?: &nobody;
+		(void)htab_set(ix->by_end, e->ref, len, (void *)w, NULL); /* without memory it is looked for again */
+	}
+	return w == &nobody ? NULL : w;
+}
+
+int replay_index_init(const struct policy_state *st, struct replay_index *ret)
+{
+	struct replay_index ix = { st, htab_new(), htab_new() };
+	int e = ix.by_name && ix.by_end ? 0 : -ENOMEM;
+	char key[512];
+
+	for (size_t i = 0; i < st->nworkloads && !e; i++) {
+		const struct workload *w = &st->workloads[i];
+		int n = snprintf(key, sizeof(key), "%s/%s", w->ns, w->name);
+
+		e = htab_set(ix.by_name, key, (size_t)n, (void *)w, NULL);
+	}
+	if (e)
+		replay_index_done(&ix);
+	else
+		*ret = ix;
+	return e;
+}
+
+void replay_index_done(struct replay_index *ix)
+{
+	htab_free(ix->by_name, NULL);
+	htab_free(ix->by_end, NULL);
+	ix->by_name = ix->by_end = NULL;
+}
+
 static bool has_family(const struct workload *w, uint8_t family)
 {
 	for (size_t i = 0; i < w->naddrs; i++)
@@ -107,16 +149,20 @@ static void of_family(const struct workload *w, uint8_t family, struct policy_en
 	}
 }
 
-bool replay_end(const struct access_point *p, const struct access_end *end, uint8_t family,
-		const struct policy_state *st, struct policy_end *ret)
+bool replay_end(const struct replay_index *ix, const struct access_point *p, const struct access_end *end,
+		uint8_t family, struct policy_end *ret)
 {
 	const struct workload *w = NULL;
+	char key[512];
 
 	memset(ret, 0, sizeof(*ret));
-	if (p && p->name)
-		w = state_workload(st, p->ns, p->name);
+	if (p && p->name) {
+		int n = snprintf(key, sizeof(key), "%s/%s", p->ns, p->name);
+
+		w = htab_get(ix->by_name, key, (size_t)n);
+	}
 	if (!w && (!p || p->name))
-		w = same_group(end, st); /* a replica that is gone: its successor has the same labels */
+		w = stands_for(ix, end); /* a replica that is gone: its successor has the same labels */
 	if (w) {
 		of_family(w, family, ret);
 		return true;
@@ -131,7 +177,7 @@ bool replay_end(const struct access_point *p, const struct access_end *end, uint
 		ret->addr = end->prefix.addr;
 		return true;
 	}
-	return stand_in(p && p->reserved ? p->reserved : end->reserved, family, st, &ret->addr);
+	return stand_in(p && p->reserved ? p->reserved : end->reserved, family, ix->st, &ret->addr);
 }
 
 static enum replay_effect effect_of(const struct policy_answer *was, const struct policy_answer *now)
@@ -180,7 +226,7 @@ static bool same_question(const struct pair *a, const struct pair *b)
 }
 
 /* 1: judged; 0: no member could be resolved; negative errno. */
-static int replay_access(const struct judge *j, const struct access *a, const struct policy_state *st,
+static int replay_access(const struct judge *j, const struct access *a, const struct replay_index *ix,
 			 const struct replay_opts *o, struct replay_item *it)
 {
 	struct pair last = {}, q;
@@ -192,8 +238,8 @@ static int replay_access(const struct judge *j, const struct access *a, const st
 		struct policy_answer was, now;
 		enum replay_effect eff;
 
-		if (!replay_end(m ? m->src : NULL, a->src, family, st, &q.src) ||
-		    !replay_end(m ? m->dst : NULL, a->dst, family, st, &q.dst))
+		if (!replay_end(ix, m ? m->src : NULL, a->src, family, &q.src) ||
+		    !replay_end(ix, m ? m->dst : NULL, a->dst, family, &q.dst))
 			continue;
 		if (asked && same_question(&q, &last))
 			continue;
@@ -237,12 +283,13 @@ int replay_run(const struct judge *j, const struct access_book *book, const stru
 {
 	struct { struct replay_item *v; size_t n, cap; } items = {};
 	struct replay r = { .since_ns = o->since_ns, .until_ns = o->until_ns };
+	auto_cleanup(replay_index_done) struct replay_index ix = {};
 	size_t n = access_book_count(book);
+	int e = replay_index_init(st, &ix);
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !e; i++) {
 		const struct access *a = access_book_at(book, i);
 		struct replay_item it = { .access = a };
-		int e;
 
 		if (o->nns && !end_in(a->src, o) && !end_in(a->dst, o))
 			continue;
@@ -255,20 +302,21 @@ int replay_run(const struct judge *j, const struct access_book *book, const stru
 			r.first_ns = a->first_ns;
 		if (a->last_ns > r.last_ns)
 			r.last_ns = a->last_ns;
-		e = replay_access(j, a, st, o, &it);
-		if (e < 0) {
-			vec_done(&items);
-			return e;
-		}
+		e = replay_access(j, a, &ix, o, &it);
+		if (e < 0)
+			break;
 		r.unresolved += !e;
 		r.unchanged += e && it.effect == REPLAY_SAME;
+		e = 0;
 		r.breaks += it.effect == REPLAY_BREAKS;
 		r.opens += it.effect == REPLAY_OPENS;
 		r.differs += it.effect == REPLAY_DIFFERS;
-		if (it.effect != REPLAY_SAME && vec_push(&items, it)) {
-			vec_done(&items);
-			return -ENOMEM;
-		}
+		if (it.effect != REPLAY_SAME && vec_push(&items, it))
+			e = -ENOMEM;
+	}
+	if (e) {
+		vec_done(&items);
+		return e;
 	}
 	if (r.since_ns && r.first_ns && r.first_ns < r.since_ns)
 		r.first_ns = r.since_ns;

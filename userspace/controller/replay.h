@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/htab.h"
 #include "controller/judge.h"
 #include "flow/access_book.h"
 
@@ -43,9 +44,17 @@ int replay_run(const struct judge *j, const struct access_book *book, const stru
 	       const struct replay_opts *o, struct replay *ret);
 void replay_done(struct replay *r);
 
+/* Workloads of a state by name and by lifted end; a replay asks for each member of each access. */
+struct replay_index {
+	const struct policy_state *st;
+	struct htab *by_name;	/* "ns/name" */
+	struct htab *by_end;	/* REF of a lifted end, filled as asked */
+};
+int replay_index_init(const struct policy_state *st, struct replay_index *ret); /* 0, -ENOMEM */
+void replay_index_done(struct replay_index *ix);
 /* Point of a recorded member as an end to ask about; false when nothing stands for it. */
-bool replay_end(const struct access_point *p, const struct access_end *end, uint8_t family,
-		const struct policy_state *st, struct policy_end *ret);
+bool replay_end(const struct replay_index *ix, const struct access_point *p, const struct access_end *end,
+		uint8_t family, struct policy_end *ret);
 uint32_t access_axis(const struct access *a);
 /* How strict an outcome is: block over would-block over ... */
 int outcome_weight(enum cw_outcome o);

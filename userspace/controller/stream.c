@@ -112,7 +112,6 @@ void stream_flow_emit(struct controller *c, const struct cw_event *ev, const str
 			put_str(o, "side", ev->side == CW_EGRESS ? "egress" : "ingress");
 			if (ev->reason)
 				put_str(o, "reason", cw_reason_str(ev->reason));
-			put_item(o, "by", view_by(&c->state, v, ev->reason));
 		}
 		stream_put(s, o);
 	}

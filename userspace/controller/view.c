@@ -215,6 +215,7 @@ cJSON *view_flow(const struct controller *c, const struct node_flow *fl)
 	cJSON *o = cJSON_CreateObject();
 	char a[ADDR_STR_MAX], port[40];
 	bool dropped = fl->outcome[0] == CW_OUT_DROP || fl->outcome[1] == CW_OUT_DROP;
+	int strict;
 
 	if (!o)
 		return NULL;
@@ -240,6 +241,9 @@ cJSON *view_flow(const struct controller *c, const struct node_flow *fl)
 	if (fl->reason[1])
 		put_str(o, "ingressReason", cw_reason_str(fl->reason[1]));
 	put_str(o, "outcome", dropped ? "dropped" : "passed");
+	/* The stricter side's; on a draw the source's. */
+	strict = fl->outcome[CW_INGRESS] > fl->outcome[CW_EGRESS] ? CW_INGRESS : CW_EGRESS;
+	put_item(o, "by", view_by(&c->state, &fl->verdict[strict], fl->reason[strict]));
 	return o;
 }
 
@@ -354,7 +358,7 @@ cJSON *view_alert(const struct controller *c, const struct alert *a)
 	return o;
 }
 
-void view_still_blocked(struct controller *c, bool candidate, const struct policy_state *st,
+void view_still_blocked(struct controller *c, bool candidate, const struct replay_index *ix,
 			const struct access *a, cJSON *arr)
 {
 	const struct access_member *m = a->nmembers ? a->members[0] : NULL;
@@ -362,8 +366,8 @@ void view_still_blocked(struct controller *c, bool candidate, const struct polic
 	struct policy_end src, dst;
 	struct policy_answer ans;
 
-	if (!c->judge || !replay_end(m ? m->src : NULL, a->src, family, st, &src) ||
-	    !replay_end(m ? m->dst : NULL, a->dst, family, st, &dst) ||
+	if (!c->judge || !replay_end(ix, m ? m->src : NULL, a->src, family, &src) ||
+	    !replay_end(ix, m ? m->dst : NULL, a->dst, family, &dst) ||
 	    judge_ask(c->judge, candidate, true, &src, &dst, access_axis(a), &ans))
 		return;
 	for (int s = 0; s < 2; s++) {
@@ -375,7 +379,7 @@ void view_still_blocked(struct controller *c, bool candidate, const struct polic
 		o = cJSON_CreateObject();
 		put_str(o, "id", a->id);
 		put_str(o, "side", side_word[s]);
-		put_item(o, "by", view_by(st, &side->j.v, side->reason));
+		put_item(o, "by", view_by(ix->st, &side->j.v, side->reason));
 		put_push(arr, o);
 	}
 }

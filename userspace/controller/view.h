@@ -22,5 +22,5 @@ const char *flow_state_str(uint8_t state);
 /* "tcp/5432" of a live flow. */
 const char *flow_port_str(const struct node_flow *fl, char out[40]);
 /* Sides on which a higher tier than learned blocks this access now; appends to arr. */
-void view_still_blocked(struct controller *c, bool candidate, const struct policy_state *st,
+void view_still_blocked(struct controller *c, bool candidate, const struct replay_index *ix,
 			const struct access *a, cJSON *arr);

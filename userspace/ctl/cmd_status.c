@@ -51,7 +51,7 @@ static const struct col status_cols[] = {
 	{ "wouldBlock1h", M_H_WOULD_BLOCK_1H, COL_NUM, COL_OPT, NULL, 0 },
 	{ "dropped1h", M_H_DROPPED_1H, COL_NUM, COL_OPT, NULL, 0 },
 	{ "ready", M_H_READY, COL_BOOL, COL_OPT, NULL, 0 },
-	{ "notes", M_H_NOTE, COL_STR, COL_CUT | COL_OPT, notes_text, 0 },
+	{ "notes", M_H_NOTE, COL_STR, COL_CUT, notes_text, 0 },
 };
 
 static void status_before(struct ctl *c, const cJSON *s, struct buf *b)

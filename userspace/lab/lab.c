@@ -18,11 +18,13 @@ static void workload_text(struct buf *b, const struct lab_dirs *d, const struct 
 {
 	char path[LAB_PATH_MAX], port[40];
 
-	buf_printf(b, "{\"namespace\":\"%s\",\"name\":\"%s\",\"netns\":\"%s\",\"labels\":{\"app\":\"%s\"},", w->ns,
-		   w->name, lab_netns_path(d, w->name, path), w->app);
+	buf_printf(b, "{\"namespace\":\"%s\",\"name\":\"%s\",\"netns\":\"%s\",", w->ns, w->name,
+		   lab_netns_path(d, w->name, path));
+	if (w->app)
+		buf_printf(b, "\"labels\":{\"app\":\"%s\"},\"serviceAccount\":\"%s\",", w->app, w->app);
 	if (w->controller)
 		buf_printf(b, "\"controller\":{\"kind\":\"%s\",\"name\":\"%s\"},", w->kind, w->controller);
-	buf_printf(b, "\"serviceAccount\":\"%s\",\"ports\":[", w->app);
+	buf_adds(b, "\"ports\":[");
 	for (size_t i = 0; i < LAB_PORTS_MAX && w->ports[i].name; i++)
 		buf_printf(b, "%s{\"name\":\"%s\",\"port\":\"%s\"}", i ? "," : "", w->ports[i].name,
 			   lab_port_str(w->ports[i].proto, w->ports[i].port, port));

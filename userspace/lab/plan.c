@@ -32,7 +32,8 @@ const struct lab_workload lab_workloads[LAB_WORKLOADS] = {
 	  { { "dns", UDP, 53, LAB_DNS } } },
 	{ "metrics-1", "ops", "Deployment", "metrics", "metrics", "10.20.3.21", "fd00:20:0:3::21",
 	  { { "statsd", UDP, 8125, LAB_MUTE } } },
-	[LAB_ATTACKER] = { "attacker", "ops", NULL, NULL, "rogue", "10.20.3.66", "fd00:20:0:3::66", {} },
+	/* started by hand: no owner, no labels, so it is only ever itself */
+	[LAB_ATTACKER] = { "attacker", "ops", NULL, NULL, NULL, "10.20.3.66", "fd00:20:0:3::66", {} },
 	[LAB_OUTSIDE_AT] = { LAB_OUTSIDE, NULL, NULL, NULL, NULL, LAB_CLIENT_V4, "2001:db8:51::7",
 	  { { "https", TCP, 443, LAB_HTTP } } },
 };

@@ -46,7 +46,7 @@ struct lab_workload {
 	const char *name;	/* also of its network namespace; unique in the lab */
 	const char *ns;		/* NULL: the outside */
 	const char *kind, *controller; /* "Deployment", "web"; NULL: a bare pod */
-	const char *app;	/* value of the label `app` */
+	const char *app;	/* value of the label `app`, and the service account; NULL: none */
 	const char *v4, *v6;	/* without prefix length */
 	struct lab_port ports[LAB_PORTS_MAX + 1];
 };

@@ -568,7 +568,7 @@ static void mutate_workload(struct world *w)
 void world_mutate(struct world *w)
 {
 	struct policy_state *st = &w->st;
-	uint32_t what = rng_below(&w->rng, w->quiet ? 12 : 20);
+	uint32_t what = rng_below(&w->rng, w->quiet == 2 ? 9 : w->quiet ? 12 : 20);
 
 	if (what < 7) {
 		mutate_rule(w);

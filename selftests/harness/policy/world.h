@@ -18,7 +18,7 @@ struct world {
 	struct ir_rule *more;	/* owned, with what they point to */
 	size_t nmore;
 	uint32_t next_id, next_name;
-	bool quiet;		/* world_mutate changes rules, modes and quarantines only */
+	uint32_t quiet;		/* 1: world_mutate changes rules, modes and quarantines only; 2: rules only */
 };
 void world_new(struct world *w, uint64_t seed);
 void world_done(struct world *w);

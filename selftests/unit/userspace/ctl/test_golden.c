@@ -4,7 +4,8 @@
  * exit code, output, errors and requests with cases/NAME.golden. CW_GOLDEN_UPDATE=1 writes the
  * golden files anew: read the difference before keeping it.
  *
- * A line is: [tty=WIDTH in=TEXT env=NAME=VALUE req] words "quoted words". `req` records requests.
+ * A line is: [tty=WIDTH in=TEXT env=NAME=VALUE req file] words "quoted words". `req` records
+ * requests, `file` shows what was written to DIR/out, where DIR stands for a folder of the test.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -98,7 +99,7 @@ static void answer(void *arg, struct http_exchange *x, const struct http_request
 	if (http_request_query(rq, "search") && strstr(http_request_query(rq, "search"), "vary"))
 		served++;
 	if (served > 1 && strstr(text, "\"flows\": 918204")) /* the second round counts one more flow */
-		strstr(text, "918204")[5] = '5';
+		strstr(text, "\"flows\": 918204")[14] = '5';
 	http_reply_text(x, status, "application/json", text, len);
 }
 
@@ -124,7 +125,7 @@ static int group_setup(void **state)
 {
 	(void)state;
 	setenv("TZ", "UTC", 1);
-	unsetenv("LC_ALL"), unsetenv("LC_MESSAGES"), unsetenv("LANG"), unsetenv("NO_COLOR"), unsetenv("COLUMNS");
+	unsetenv("LC_ALL"), unsetenv("LC_MESSAGES"), unsetenv("LANG"), unsetenv("NO_COLOR"), unsetenv("COLUMNS"), unsetenv("VISUAL");
 	setenv("TERM", "xterm", 1);
 	buf_init(&requests, 1 << 20);
 	snprintf(dir, sizeof(dir), "/tmp/cw-ctl-XXXXXX");
@@ -200,16 +201,28 @@ static void put_text(struct buf *b, const char *title, const char *s)
 		buf_adds(b, "\n");
 }
 
+/* DIR in a case is the test's folder. */
+static void expand(const char *text, char *out, size_t max)
+{
+	const char *hit = strstr(text, "DIR/");
+
+	if (hit)
+		snprintf(out, max, "%.*s%s%s", (int)(hit - text), text, dir, hit + 3);
+	else
+		snprintf(out, max, "%s", text);
+}
+
 static void run_case(const char *text, struct buf *b)
 {
 	char line[4096], *argv[64] = { (char *)"cellwall" }, *p = line, *out = NULL, *err = NULL, *close;
 	char env[128] = "", input[256] = "";
 	struct ctl_io io = { .now_ns = NOW_NS, .etc_config = "/nonexistent", .watch_rounds = 2 };
-	bool req = false;
+	bool req = false, file = false;
+	char path[128];
 	size_t on, en;
 	int argc, r;
 
-	snprintf(line, sizeof(line), "%s", text);
+	expand(text, line, sizeof(line));
 	if (*p == '[' && (close = strchr(p, ']'))) {
 		char *opts[8];
 		unsigned n;
@@ -225,8 +238,9 @@ static void run_case(const char *text, struct buf *b)
 				snprintf(input, sizeof(input), "%s\n", opts[i] + 3);
 			} else if (!strncmp(opts[i], "env=", 4)) {
 				snprintf(env, sizeof(env), "%s", opts[i] + 4);
-			} else if (!strcmp(opts[i], "req")) {
-				req = true;
+			} else {
+				req = req || !strcmp(opts[i], "req");
+				file = file || !strcmp(opts[i], "file");
 			}
 		}
 		p = close + 1;
@@ -249,6 +263,15 @@ static void run_case(const char *text, struct buf *b)
 	buf_printf(b, "### %s\nexit %d\n", text, r);
 	put_text(b, "out", out);
 	put_text(b, "err", err);
+	if (file) {
+		auto_free char *written = NULL;
+		size_t len;
+
+		snprintf(path, sizeof(path), "%s/out", dir);
+		if (read_all_path(path, 1 << 20, &written, &len) == 0)
+			put_text(b, "file", written);
+		(void)unlink(path);
+	}
 	pthread_mutex_lock(&lock);
 	if (req)
 		put_text(b, "requests", requests.data);
@@ -335,6 +358,29 @@ static void changes(void **state)
 	compare("changes", 15);
 }
 
+/* The pages in docs/man are what the tables say: `make man` after a change. */
+static void man_pages(void **state)
+{
+	static const struct { const char *path, *arg; } pages[] = {
+		{ "docs/man/cellwall.1", NULL }, { "docs/man/cellwalld.yaml.5", "cellwalld.yaml" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		char *argv[] = { (char *)"cellwall", (char *)"help", (char *)"--man", (char *)pages[i].arg };
+		struct ctl_io io = { .in = stdin, .err = stderr, .etc_config = "/nonexistent" };
+		auto_free char *page = NULL, *want = NULL;
+		size_t n, len;
+
+		io.out = open_memstream(&page, &n);
+		assert_int_equal(ctl_main(pages[i].arg ? 4 : 3, argv, &io), 0);
+		fclose(io.out);
+		assert_int_equal(read_all_path(pages[i].path, 1 << 20, &want, &len), 0);
+		if (strcmp(want, page))
+			fail_msg("%s is not what the tables say: make man", pages[i].path);
+	}
+}
+
 static void terminal(void **state)
 {
 	(void)state;
@@ -345,7 +391,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers), cmocka_unit_test(chinese), cmocka_unit_test(usage),
-		cmocka_unit_test(changes), cmocka_unit_test(terminal),
+		cmocka_unit_test(changes), cmocka_unit_test(terminal), cmocka_unit_test(man_pages),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
