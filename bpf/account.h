@@ -40,11 +40,11 @@ CW_INLINE void cw_access_key_make(struct cw_work *w)
 	}
 	k->proto = w->p.proto;
 	k->family = w->p.family;
-	if (w->p.icmp_query || w->p.proto == CW_PROTO_ICMP || w->p.proto == CW_PROTO_ICMP6) {
+	if (w->p.proto == CW_PROTO_ICMP || w->p.proto == CW_PROTO_ICMP6) {
 		__u8 t = w->p.icmp_type;
 
 		/* A reply belongs to its request's access. */
-		if (w->reply)
+		if (w->reply && w->p.icmp_query)
 			t = w->p.family == 6 ? 128 : t == 0 ? 8 : t - 1;
 		k->port = (__u16)(t << 8 | (w->p.icmp_query ? 0 : w->p.icmp_code));
 	} else {
@@ -156,7 +156,8 @@ CW_INLINE __u32 cw_account(struct cw_work *w, struct cw_ctl *c, __u32 *acct)
 	if (!a->announced) {
 		type = CW_EV_ACCESS;
 	} else if ((out >= CW_OUT_WOULD_BLOCK || out == CW_OUT_ALERT) &&
-		   (a->outcome[side] != out || w->now - a->announced >= c->event_gap)) {
+		   (a->outcome[side] != out ||
+		    (__s32)(w->now - a->announced) >= (__s32)c->event_gap)) {
 		type = 1;
 	}
 	if (type) {

@@ -105,9 +105,10 @@ CW_INLINE __u32 cw_flow_timeout(__u8 proto, __u8 state)
 	return CW_T_OTHER;
 }
 
+/* Signed: another CPU's stamp may be a tick ahead of what this one read. */
 CW_INLINE int cw_flow_expired(const struct cw_flow *f, __u8 proto, __u32 now)
 {
-	return now - f->seen > cw_flow_timeout(proto, f->state) * cw_hz;
+	return (__s32)(now - f->seen) > (__s32)(cw_flow_timeout(proto, f->state) * cw_hz);
 }
 
 CW_INLINE int cw_is_listening(__u32 wl, __u8 proto, __u16 port)
@@ -152,8 +153,8 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 	}
 }
 
-/* Follows the packet in the entry. Returns 1 when it is the flow's first answer. */
-CW_INLINE int cw_flow_track(struct cw_flow *f, const struct cw_pkt *p, __u8 reply, __u32 now)
+/* Follows the packet in the entry. */
+CW_INLINE void cw_flow_track(struct cw_flow *f, const struct cw_pkt *p, __u8 reply, __u32 now)
 {
 	__u8 fl = p->tcp_flags, state = f->state, flags = f->flags;
 	int answer = 0;
@@ -188,15 +189,24 @@ CW_INLINE int cw_flow_track(struct cw_flow *f, const struct cw_pkt *p, __u8 repl
 		state = CW_FLOW_OPEN;
 		answer = 1;
 	}
-	if (flags & CW_FLOW_F_ANSWERED)
-		answer = 0;
 	if (answer)
 		flags |= CW_FLOW_F_ANSWERED;
 	if (f->state != state)
 		f->state = state;
 	if (f->flags != flags)
 		f->flags = flags;
-	if (now - f->seen > cw_hz / 4)
+	if ((__s32)(now - f->seen) > (__s32)(cw_hz / 4))
 		f->seen = now;
-	return answer;
+}
+
+/*
+ * Should this packet's side credit the flow's access with its answer? Once in a flow, by the first
+ * side that records: the side that saw the answer first may be in mode off.
+ */
+CW_INLINE int cw_flow_credit(struct cw_flow *f, __u8 reply)
+{
+	if (!reply || !(f->flags & CW_FLOW_F_ANSWERED) || (f->counted & CW_COUNTED_ANSWER))
+		return 0;
+	f->counted |= CW_COUNTED_ANSWER;
+	return 1;
 }

@@ -52,7 +52,7 @@ CW_INLINE void cw_event_guard(struct cw_work *w, struct cw_ctl *c)
 	if (!g)
 		return;
 	last = &g->last[w->reason & 31];
-	if (*last && w->now - *last < c->event_gap)
+	if (*last && (__s32)(w->now - *last) < (__s32)c->event_gap)
 		return;
 	*last = w->now | 1;
 	w->verdict = 0;

@@ -21,7 +21,8 @@ CW_INLINE int cw_fast_settle(cw_ctx *ctx, struct cw_flow *f, const struct cw_fas
 	__u8 reply = in->a_is_src == !!(f->flags & CW_FLOW_F_B_ORIG);
 	__u32 side = in->from_pod == reply ? CW_INGRESS : CW_EGRESS;
 	struct cw_flow_side *s = &f->side[side];
-	__u32 gs = s->group << 1 | side, now = (__u32)bpf_jiffies64(), idle = now - f->seen;
+	__u32 gs = s->group << 1 | side, now = (__u32)bpf_jiffies64();
+	__s32 idle = now - f->seen; /* negative: another CPU is a tick ahead */
 	struct cw_ctl *c = cw_ctl_get();
 	__u64 *word = bpf_map_lookup_elem(&cw_word, &gs);
 
@@ -34,15 +35,15 @@ CW_INLINE int cw_fast_settle(cw_ctx *ctx, struct cw_flow *f, const struct cw_fas
 	if (f->state != CW_FLOW_OPEN &&
 	    !(f->state == CW_FLOW_NEW && in->proto == CW_PROTO_UDP && !reply))
 		return CW_S_GO_ON;
-	if (reply && !(f->flags & CW_FLOW_F_ANSWERED))
-		return CW_S_GO_ON;
-	if (idle > cw_hz / 4) {
-		if (idle > CW_T_SHORTEST * cw_hz)
+	if (idle > (__s32)(cw_hz / 4)) {
+		if (idle > (__s32)(CW_T_SHORTEST * cw_hz))
 			return CW_S_GO_ON;
 		f->seen = now;
 	}
 	if (s->outcome == CW_OUT_NONE)
 		return CW_S_PASS;
+	if (reply && !(f->counted & CW_COUNTED_ANSWER))
+		return CW_S_GO_ON;
 	if ((side == CW_INGRESS) == !!(f->flags & CW_FLOW_F_ACCT_INGRESS)) {
 		if (CW_ACCT_EPOCH(f->acct) != (c->epoch & 0xfff))
 			return CW_S_GO_ON;

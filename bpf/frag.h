@@ -16,20 +16,21 @@ CW_INLINE __u32 cw_frag_index(const struct cw_work *w)
 
 	h ^= (p->saddr[3] ^ p->daddr[3] ^ p->saddr[1] ^ p->daddr[1]) * 0x85ebca6bu;
 	h ^= h >> 15;
-	return w->ep * CW_FRAG_SLOTS + ((h ^ p->proto ^ (__u32)w->from_pod << 7) & (CW_FRAG_SLOTS - 2));
+	return w->ep * CW_FRAG_SLOTS + (h & (CW_FRAG_SLOTS - 2));
 }
 
 CW_INLINE int cw_frag_is(const struct cw_frag *f, const struct cw_work *w)
 {
 	const struct cw_pkt *p = &w->p;
 
-	return f->pass && f->id == p->frag_id && f->proto == p->proto &&
-	       f->from_pod == w->from_pod && w->now - f->seen <= CW_FRAG_SECONDS * cw_hz &&
+	return f->pass && f->id == p->frag_id && (p->family == 6 || f->proto == p->proto) &&
+	       f->from_pod == w->from_pod &&
+	       (__s32)(w->now - f->seen) <= (__s32)(CW_FRAG_SECONDS * cw_hz) &&
 	       cw_addr_eq((const __u32 *)f->saddr, p->saddr) &&
 	       cw_addr_eq((const __u32 *)f->daddr, p->daddr);
 }
 
-/* 1 pass, 2 drop (reason in w->reason), 0 never seen. */
+/* 1 pass (w->f.acct set), 2 drop (w->reason set), 0 never seen. */
 CW_INLINE __u32 cw_frag_find(struct cw_work *w)
 {
 	__u32 i = cw_frag_index(w);
@@ -39,6 +40,7 @@ CW_INLINE __u32 cw_frag_find(struct cw_work *w)
 
 		if (f && cw_frag_is(f, w)) {
 			w->reason = f->reason;
+			w->f.acct = f->acct;
 			return f->pass;
 		}
 	}
@@ -65,5 +67,6 @@ CW_INLINE void cw_frag_note(struct cw_work *w, __u8 pass)
 	f->proto = w->p.proto;
 	f->from_pod = w->from_pod;
 	f->reason = w->reason;
+	f->acct = w->f.acct;
 	f->pass = pass;
 }

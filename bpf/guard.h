@@ -59,8 +59,13 @@ CW_INLINE __u32 cw_guard_icmp6(cw_ctx *ctx, struct cw_work *w)
 	__u8 t = p->icmp_type;
 	__u32 target[4];
 
-	if ((t >= 130 && t <= 132) || t == 143)
+	if ((t >= 130 && t <= 132) || t == 143) {
+		w->reason = CW_R_SPOOF_IP;
+		if (w->from_pod && !cw_addr_is_any(p->saddr, 6) && !(w->epflags & CW_EP_ROUTER) &&
+		    !cw_owns(w, p->saddr, 6))
+			return CW_G_REFUSE;
 		return w->quar ? CW_G_GO_ON : CW_G_PASS;
+	}
 	if (t < 133 || t > 137)
 		return CW_G_GO_ON;
 	w->reason = CW_R_MALFORMED;
@@ -87,15 +92,25 @@ CW_INLINE __u32 cw_guard_icmp6(cw_ctx *ctx, struct cw_work *w)
 	return CW_G_PASS;
 }
 
-CW_INLINE int cw_is_dhcp(const struct cw_work *w)
+/*
+ * The workload's own DHCP. Its requests are broadcast, or go to this node: to any other address
+ * the two ports would be a way past the rules (a lease that cannot be renewed there is rebound by
+ * broadcast, RFC 2131, 4.4.5).
+ */
+CW_INLINE int cw_is_dhcp(struct cw_work *w)
 {
 	const struct cw_pkt *p = &w->p;
 	__u16 client = p->family == 4 ? 68 : 546, server = p->family == 4 ? 67 : 547;
 
-	if (p->proto != CW_PROTO_UDP || p->frag == CW_FRAG_LATER)
+	if (p->proto != CW_PROTO_UDP || p->frag == CW_FRAG_LATER || w->quar)
 		return 0;
-	return w->from_pod ? p->sport == client && p->dport == server :
-			     p->sport == server && p->dport == client;
+	if (!w->from_pod)
+		return p->sport == server && p->dport == client;
+	if (p->sport != client || p->dport != server ||
+	    (w->l.wl != w->wl && !cw_addr_is_any(p->saddr, p->family)))
+		return 0;
+	cw_identify(p->daddr, p->family, w->zone, &w->r);
+	return w->r.realm == CW_REALM_MULTICAST || w->r.realm == CW_REALM_HOST;
 }
 
 /* Protocols that wrap a packet the verdict would not see, towards the node's own overlay. */
@@ -133,8 +148,7 @@ CW_INLINE __u32 cw_guard_ip(cw_ctx *ctx, struct cw_work *w)
 	else
 		cw_identify(p->daddr, p->family, w->zone, &w->l);
 
-	if (cw_is_dhcp(w) && !w->quar &&
-	    (!w->from_pod || w->l.wl == w->wl || cw_addr_is_any(p->saddr, p->family))) {
+	if (cw_is_dhcp(w)) {
 		w->reason = CW_R_SERVICE_TRAFFIC;
 		return CW_G_PASS;
 	}

@@ -39,7 +39,7 @@ CW_MAP(cw_vstat, PERCPU_ARRAY, __u32, struct cw_vstat, CW_MAX_VERDICTS, 0);
 /* Flows: written by the data path; the agent seeds and expires. */
 CW_MAP(cw_flow4, LRU_HASH, struct cw_flow4_key, struct cw_flow, CW_MAX_FLOWS, 0);
 CW_MAP(cw_flow6, LRU_HASH, struct cw_flow6_key, struct cw_flow, CW_MAX_FLOWS / 2, 0);
-CW_MAP(cw_frag, ARRAY, __u32, struct cw_frag, 1024 * CW_FRAG_SLOTS, 0);
+CW_MAP(cw_frag, ARRAY, __u32, struct cw_frag, CW_MAX_EPS * CW_FRAG_SLOTS, 0);
 CW_MAP(cw_listen, HASH, struct cw_listen_key, __u8, 65536, BPF_F_NO_PREALLOC);
 
 /* Accounting: written by the data path, read by the agent, cleared only at rest. */

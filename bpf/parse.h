@@ -52,7 +52,8 @@ enum cw_frag_kind { CW_FRAG_NONE, CW_FRAG_FIRST, CW_FRAG_LATER };
 struct cw_pkt {
 	__u32 saddr[4], daddr[4]; /* wire order; IPv4 as ::ffff:a.b.c.d */
 	__u32 frag_id;
-	__u16 sport, dport;	  /* host order; ICMP echo: the id in both; others 0 */
+	__u16 sport, dport;	  /* host order; ICMP queries: the id in both; other ICMP: type << 8 |
+				   * code and 0, so that no two kinds share a flow; others 0 */
 	__u16 ethertype;	  /* host order */
 	__u16 l3, l4;		  /* offsets from the start of the frame */
 	__u8 smac[6], dmac[6];
@@ -133,10 +134,25 @@ CW_INLINE int cw_tcp_flags_bad(__u8 fl)
 	return !(fl & (CW_TCP_SYN | CW_TCP_ACK | CW_TCP_RST));
 }
 
+/* Types with an id, which make flows: echo, and the other queries of IPv4. */
+CW_INLINE int cw_icmp_is_query(__u8 family, __u8 type)
+{
+	if (family == 4)
+		return type == 0 || type == 8 || (type >= 13 && type <= 18);
+	return type == 128 || type == 129;
+}
+
+/* The half of a query that asks: what it opens is never an answer. */
+CW_INLINE int cw_icmp_is_request(__u8 family, __u8 type)
+{
+	return family == 4 ? type == 8 || type == 13 || type == 15 || type == 17 : type == 128;
+}
+
 /* Ports, type, flags at p->l4. Nothing is read from later fragments. */
 CW_INLINE __u32 cw_parse_l4(cw_ctx *ctx, struct cw_pkt *p, __u32 end)
 {
 	__be16 ports[4]; /* 8 bytes: ports, or type/code/checksum/id */
+	__u32 need = p->proto == CW_PROTO_SCTP ? 12 : sizeof(ports);
 
 	if (p->proto == CW_PROTO_TCP) {
 		struct cw_tcp t;
@@ -156,7 +172,7 @@ CW_INLINE __u32 cw_parse_l4(cw_ctx *ctx, struct cw_pkt *p, __u32 end)
 	    !(p->proto == CW_PROTO_ICMP && p->family == 4) &&
 	    !(p->proto == CW_PROTO_ICMP6 && p->family == 6))
 		return CW_R_NONE;
-	if (p->l4 + sizeof(ports) > end)
+	if (p->l4 + need > end)
 		return p->frag ? CW_R_FRAG_BAD : CW_R_MALFORMED;
 	if (CW_LOAD(ctx, p->l4, ports, sizeof(ports)))
 		return CW_R_UNREADABLE;
@@ -167,17 +183,14 @@ CW_INLINE __u32 cw_parse_l4(cw_ctx *ctx, struct cw_pkt *p, __u32 end)
 	}
 	p->icmp_type = cw_ntohs(ports[0]) >> 8;
 	p->icmp_code = cw_ntohs(ports[0]) & 0xff;
-	if (p->family == 4) {
+	if (p->family == 4)
 		p->icmp_error = p->icmp_type == 3 || p->icmp_type == 4 || p->icmp_type == 11 ||
 				p->icmp_type == 12;
-		p->icmp_query = p->icmp_type == 0 || p->icmp_type == 8 ||
-				(p->icmp_type >= 13 && p->icmp_type <= 18);
-	} else {
+	else
 		p->icmp_error = p->icmp_type >= 1 && p->icmp_type <= 4;
-		p->icmp_query = p->icmp_type == 128 || p->icmp_type == 129;
-	}
-	if (p->icmp_query)
-		p->sport = p->dport = cw_ntohs(ports[2]);
+	p->icmp_query = cw_icmp_is_query(p->family, p->icmp_type);
+	p->sport = p->icmp_query ? cw_ntohs(ports[2]) : cw_ntohs(ports[0]);
+	p->dport = p->icmp_query ? p->sport : 0;
 	return CW_R_NONE;
 }
 
@@ -210,6 +223,12 @@ CW_INLINE __u32 cw_parse_ip4_options(cw_ctx *ctx, __u32 off, __u32 n)
 		i += l;
 	}
 	return CW_R_NONE;
+}
+
+/* A first fragment holds the whole TCP header: what begins inside it would rewrite it. */
+CW_INLINE int cw_frag_overlaps(__u32 off, __u8 proto)
+{
+	return off && off < sizeof(struct cw_tcp) && proto == CW_PROTO_TCP;
 }
 
 CW_INLINE __u32 cw_parse_ip4(cw_ctx *ctx, struct cw_pkt *p, __u32 frame)
@@ -246,7 +265,7 @@ CW_INLINE __u32 cw_parse_ip4(cw_ctx *ctx, struct cw_pkt *p, __u32 frame)
 		p->frag_id = h.id;
 		if ((frag & 0x2000) && (len - ihl) % 8)
 			return CW_R_FRAG_BAD;
-		if (off + (len - ihl) > 65535 || (off == 8 && h.proto == CW_PROTO_TCP))
+		if (off + len > 65535 || cw_frag_overlaps(off, h.proto))
 			return CW_R_FRAG_BAD;
 		if (off)
 			return CW_R_NONE;
@@ -311,7 +330,7 @@ CW_INLINE __u32 cw_parse_ip6(cw_ctx *ctx, struct cw_pkt *p, __u32 frame)
 					     (__u32)e[6] << 8 | e[7];
 				if (more && (end - off - 8) % 8)
 					return CW_R_FRAG_BAD;
-				if (fo + (end - off - 8) > 65535)
+				if (fo + (end - off - 8) > 65535 || cw_frag_overlaps(fo, e[0]))
 					return CW_R_FRAG_BAD;
 				if (fo) {
 					p->proto = e[0];
@@ -322,7 +341,8 @@ CW_INLINE __u32 cw_parse_ip6(cw_ctx *ctx, struct cw_pkt *p, __u32 frame)
 		} else if (next == CW_PROTO_AH) {
 			l = ((__u32)e[1] + 2) * 4;
 		} else {
-			if (next == CW_PROTO_ROUTING && e[2] == 0)
+			/* With segments left the address judged is not where it ends. */
+			if (next == CW_PROTO_ROUTING && (e[2] == 0 || e[3]))
 				return CW_R_SOURCE_ROUTE;
 			l = ((__u32)e[1] + 1) * 8;
 		}
@@ -428,7 +448,10 @@ CW_INLINE int cw_parse_inner(cw_ctx *ctx, const struct cw_pkt *p, struct cw_pkt 
 	if (CW_LOAD(ctx, off, ports, sizeof(ports)))
 		return -1;
 	if (next == CW_PROTO_ICMP || next == CW_PROTO_ICMP6) {
-		q->sport = q->dport = cw_ntohs(ports[2]);
+		__u8 query = cw_icmp_is_query(q->family, cw_ntohs(ports[0]) >> 8);
+
+		q->sport = query ? cw_ntohs(ports[2]) : cw_ntohs(ports[0]);
+		q->dport = query ? q->sport : 0;
 	} else {
 		q->sport = cw_ntohs(ports[0]);
 		q->dport = cw_ntohs(ports[1]);

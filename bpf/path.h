@@ -50,6 +50,7 @@ CW_INLINE int cw_begin(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 	w->quar = 0;
 	w->verdict = 0;
 	w->mcast = 0;
+	w->f.acct = 0;
 	gs = w->group << 1;
 	word = bpf_map_lookup_elem(&cw_word, &gs);
 	if (word && CW_WORD_GEN(*word)) {
@@ -142,7 +143,8 @@ CW_GLOBAL int cw_step_related(cw_ctx *ctx)
 	if (!w)
 		return CW_S_PASS;
 	__builtin_memset(&w->q, 0, sizeof(w->q));
-	if (!w->quar && !cw_parse_inner(ctx, &w->p, &w->q)) {
+	/* It goes to whoever sent the packet it is about: elsewhere it would be a way past the rules. */
+	if (!w->quar && !cw_parse_inner(ctx, &w->p, &w->q) && cw_addr_eq(w->p.daddr, w->q.saddr)) {
 		cw_key_make(w, &w->q);
 		f = cw_flow_get(w);
 		if (f && !cw_flow_expired(f, w->q.proto, w->now)) {
@@ -160,13 +162,20 @@ CW_GLOBAL int cw_step_related(cw_ctx *ctx)
 CW_GLOBAL int cw_step_fragment(void)
 {
 	struct cw_work *w = cw_work();
-	__u32 r;
+	struct cw_ctl *c = cw_ctl_get();
+	__u32 r, acct;
 
-	if (!w)
+	if (!w || !c)
 		return CW_S_PASS;
 	r = cw_frag_find(w);
-	if (r == 1)
+	if (r == 1) {
+		acct = w->f.acct;
+		if (acct && CW_ACCT_EPOCH(acct) != (c->epoch & 0xfff))
+			acct = CW_ACCT(c->epoch, 0);
+		if (acct)
+			cw_account_traffic(c, acct, w->segs, w->len);
 		return CW_S_PASS;
+	}
 	if (r == 2) {
 		cw_reason_count(w->reason, CW_OUT_DROP, 1);
 		return CW_S_DROP;
@@ -259,12 +268,13 @@ CW_GLOBAL int cw_step_new(void)
 	w->f.born = w->now;
 	w->f.state = CW_FLOW_NEW;
 	w->f.rst = 0;
-	w->f.pad = 0;
+	w->f.counted = w->outcome == CW_OUT_NONE ? 0 : CW_COUNTED_FLOW;
 	w->f.flags = (w->a_is_src == w->reply ? CW_FLOW_F_B_ORIG : 0) |
 		     (w->guessed ? CW_FLOW_F_GUESSED : 0) |
 		     (w->side == CW_INGRESS ? CW_FLOW_F_ACCT_INGRESS : 0);
 	cw_side_set(w, &w->f.side[w->side & 1]);
-	if (cw_flow_track(&w->f, &w->p, w->reply, w->now) && w->outcome != CW_OUT_NONE)
+	cw_flow_track(&w->f, &w->p, w->reply, w->now);
+	if (w->outcome != CW_OUT_NONE && cw_flow_credit(&w->f, w->reply))
 		cw_account_answer(w, c);
 	if (w->p.family == 4)
 		e = bpf_map_update_elem(&cw_flow4, &w->k4, &w->f, BPF_ANY);
@@ -284,9 +294,9 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 	struct cw_ctl *c = cw_ctl_get();
 	struct cw_flow_side *s;
 	struct cw_flow *f;
-	__u32 gs, fresh, epoch;
+	__u32 gs, fresh, epoch, acct = 0;
 	__u64 *word;
-	int answer;
+	int r;
 
 	if (!w || !c)
 		return CW_S_PASS;
@@ -294,12 +304,13 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 	if (!f)
 		return cw_step_new();
 	w->reply = w->a_is_src == !!(f->flags & CW_FLOW_F_B_ORIG);
-	/* A SYN on a tuple that is over opens a new flow; on a live one it is not believed. */
+	/* A SYN on a tuple that is over opens a new flow; on a live one it is not believed. Nor is a
+	 * request against the flow's direction an answer, whatever its id. */
 	if (cw_flow_expired(f, w->p.proto, w->now) ||
 	    (f->state == CW_FLOW_CLOSED && w->p.proto == CW_PROTO_TCP &&
-	     (w->p.tcp_flags & (CW_TCP_SYN | CW_TCP_ACK)) == CW_TCP_SYN)) {
-		int r = cw_step_guard(ctx);
-
+	     (w->p.tcp_flags & (CW_TCP_SYN | CW_TCP_ACK)) == CW_TCP_SYN) ||
+	    (w->reply && w->p.icmp_query && cw_icmp_is_request(w->p.family, w->p.icmp_type))) {
+		r = cw_step_guard(ctx);
 		return r == CW_S_GO_ON ? cw_step_new() : r;
 	}
 	w->side = w->from_pod == w->reply ? CW_INGRESS : CW_EGRESS;
@@ -310,20 +321,21 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 		s->gen && s->outcome != CW_OUT_DROP;
 	epoch = c->epoch;
 	if (!fresh) {
-		int r = cw_step_guard(ctx);
-
+		r = cw_step_guard(ctx);
 		if (r != CW_S_GO_ON)
 			return r;
-		/* Counted as opened by whoever judged it first; a seeded flow by its first packet. */
-		w->count_flow = !f->side[0].gen && !f->side[1].gen;
-		w->count_side = !s->gen || s->ep != w->ep;
+		/* Counted as opened by the first side that records; a seeded flow by its first packet. */
+		w->count_flow = !(f->counted & CW_COUNTED_FLOW);
+		w->count_side = !s->gen || s->ep != w->ep || s->outcome == CW_OUT_NONE;
 		w->cut = s->ep == w->ep && s->gen && f->state >= CW_FLOW_SYNACK;
-		w->f.acct = f->acct;
 		r = cw_step_judge();
-		if (w->count_flow) {
+		if (w->count_flow && w->outcome != CW_OUT_NONE) {
+			f->counted |= CW_COUNTED_FLOW;
 			f->acct = w->f.acct;
 			if (w->side == CW_INGRESS)
 				f->flags |= CW_FLOW_F_ACCT_INGRESS;
+			else
+				f->flags &= ~CW_FLOW_F_ACCT_INGRESS;
 		}
 		cw_side_set(w, s);
 		if (r == CW_S_DROP)
@@ -332,16 +344,16 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 		w->outcome = s->outcome;
 		w->l.group = s->group;
 	}
-	answer = cw_flow_track(f, &w->p, w->reply, w->now);
+	cw_flow_track(f, &w->p, w->reply, w->now);
+	w->f.acct = 0;
 	if (w->outcome == CW_OUT_NONE)
 		return CW_S_PASS;
 	if ((w->side == CW_INGRESS) == !!(f->flags & CW_FLOW_F_ACCT_INGRESS)) {
 		if (CW_ACCT_EPOCH(f->acct) != (epoch & 0xfff)) {
-			__u32 acct;
-
 			/* The table that counted this flow went to rest: register in the new one. */
-			if (fresh && cw_step_guard(ctx) != CW_S_GO_ON)
-				return CW_S_PASS;
+			r = fresh ? cw_step_guard(ctx) : CW_S_GO_ON;
+			if (r != CW_S_GO_ON)
+				return r;
 			w->side = w->from_pod == w->reply ? CW_INGRESS : CW_EGRESS;
 			w->reason = s->reason;
 			w->verdict = s->verdict;
@@ -351,11 +363,13 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 			cw_account(w, c, &acct);
 			f->acct = acct;
 		}
+		w->f.acct = f->acct;
 		cw_account_traffic(c, f->acct, w->segs, w->len);
 	}
-	if (answer) {
-		if (fresh && cw_step_guard(ctx) != CW_S_GO_ON)
-			return CW_S_PASS;
+	if (cw_flow_credit(f, w->reply)) {
+		r = fresh ? cw_step_guard(ctx) : CW_S_GO_ON;
+		if (r != CW_S_GO_ON)
+			return r;
 		cw_step_answer();
 	}
 	return CW_S_PASS;
@@ -382,18 +396,14 @@ CW_GLOBAL int cw_slow(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 		r = cw_step_guard(ctx);
 		return r == CW_S_GO_ON ? cw_step_fragment() : r;
 	}
-	if (w->p.icmp_error) {
-		r = cw_step_guard(ctx);
-		return r == CW_S_GO_ON ? cw_step_related(ctx) : r;
-	}
 	w->a_is_src = cw_key_make(w, &w->p);
-	if (cw_flow_get(w)) {
+	/* An error is asked for its flow before any other can claim it. */
+	if (!w->p.icmp_error && cw_flow_get(w)) {
 		r = cw_step_known(ctx);
 	} else {
 		r = cw_step_guard(ctx);
-		if (r != CW_S_GO_ON)
-			return r;
-		r = cw_step_new();
+		if (r == CW_S_GO_ON)
+			r = w->p.icmp_error ? cw_step_related(ctx) : cw_step_new();
 	}
 	if (w->p.frag == CW_FRAG_FIRST)
 		cw_frag_note(w, r == CW_S_PASS ? 1 : 2);

@@ -235,8 +235,8 @@ enum cw_entry_slot { CW_ENTRY_TC, CW_ENTRY_SLOTS };
 
 /*
  * Canonical: a is the smaller address, compared by 32-bit words as the processor reads them, the
- * last word first; between equal addresses the smaller port. ICMP echo: pa = pb = id. Others:
- * ports 0. Keys are aligned to 4 bytes.
+ * last word first; between equal addresses the smaller port. ICMP queries: pa = pb = id; other
+ * ICMP: the sender's port is type << 8 | code, the other 0. Others: ports 0. Keys are aligned to 4 bytes.
  */
 struct cw_flow4_key {
 	__be32 a, b;
@@ -282,6 +282,10 @@ enum cw_flow_state {
 #define CW_ACCT_EPOCH(a) ((a) >> 20)
 #define CW_ACCT_SLOT(a) ((a) & 0xfffffu)
 
+/* A side in mode off records nothing, so being judged and being counted are two things. */
+#define CW_COUNTED_FLOW 0x01u
+#define CW_COUNTED_ANSWER 0x02u
+
 /* One side's standing verdict. */
 struct cw_flow_side {
 	__u32 ep;	/* endpoint that was judged; 0 = not judged here */
@@ -293,28 +297,33 @@ struct cw_flow_side {
 };
 struct cw_flow {
 	struct cw_flow_side side[2]; /* by enum cw_side */
+#ifdef CW_TEST_LAYOUT /* a build of another layout, for the tests of the upgrade */
+	__u64 test_layout;
+#endif
 	__u32 seen;	/* jiffies (low 32 bits) of the last packet */
 	__u32 born;	/* jiffies of the first packet */
 	__u32 acct;	/* CW_ACCT(epoch, slot) */
 	__u8 flags;	/* CW_FLOW_F_* */
 	__u8 state;	/* enum cw_flow_state */
 	__u8 rst;	/* 1: the next packet of a blocked TCP flow is answered with RST */
-	__u8 pad;
+	__u8 counted;	/* CW_COUNTED_*: what the accesses have of it */
 };
 _Static_assert(sizeof(struct cw_flow_side) == 16, "map value layout is ABI");
+#ifndef CW_TEST_LAYOUT
 _Static_assert(sizeof(struct cw_flow) == 48, "map value layout is ABI");
+#endif
 
-/* Fragments: CW_FRAG_SLOTS two-way slots for each endpoint, so that no pod can evict another's. */
-#define CW_FRAG_SLOTS 256u
+/* Fragments: CW_FRAG_SLOTS slots, two ways, for each endpoint, so that no pod can evict another's. */
+#define CW_FRAG_SLOTS 64u
 struct cw_frag {
 	__u8 saddr[16], daddr[16];
 	__u32 id;	/* IPv4 id (wire order in the low half) or IPv6 fragment id */
 	__u32 seen;	/* jiffies; older than 10 s counts as empty */
-	__u8 proto;
+	__u8 proto;	/* IPv4 only: an IPv6 packet is told by addresses and id (RFC 8200, 4.5) */
 	__u8 from_pod;
 	__u8 pass;	/* 1: the first fragment passed, 2: it was dropped, 0: slot empty */
 	__u8 reason;
-	__u32 pad;
+	__u32 acct;	/* CW_ACCT where the later ones count, 0: not on this side */
 };
 _Static_assert(sizeof(struct cw_frag) == 48, "map value layout is ABI");
 

@@ -12,6 +12,7 @@ fuzz_config_ROOMS := config base
 fuzz_netlink_ROOMS := net base
 fuzz_topology_ROOMS := topology base
 fuzz_lab_wire_ROOMS := lab net base
+fuzz_route_ROOMS := http base
 
 define fuzz_rules
 $$(O)/obj/selftests/fuzz/$(1).o: ROOM_CFLAGS = $$(call pkg_cflags,$$(sort $$(foreach r,$$($(1)_ROOMS),$$($$(r)_PKGS))))

@@ -1,10 +1,14 @@
-# Traffic tools of the end-to-end tests: not part of `all`.
+# Traffic tools of the end-to-end tests, and a daemon whose flow table has another layout: not
+# part of `all`.
 NETNS_TOOLS := $(O)/netns/traffic $(O)/netns/counter
-$(O)/netns/%: selftests/netns/src/%.c selftests/netns/src/wire.h
+$(NETNS_TOOLS): $(O)/netns/%: selftests/netns/src/%.c selftests/netns/src/wire.h
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -g -O2 -fno-strict-aliasing $(WARN) -o $@ $<
-netns-tools: $(NETNS_TOOLS) ## build the traffic tools of the end-to-end tests
+netns-tools: $(NETNS_TOOLS)
+	@mkdir -p $(O)/netns
+	$(Q)CPPFLAGS=-DCW_TEST_LAYOUT cw_tc_BPFFLAGS=-DCW_TEST_LAYOUT cw_xdp_BPFFLAGS=-DCW_TEST_LAYOUT \
+		$(MAKE) -s --no-print-directory O=$(O)/netns/layout $(O)/netns/layout/bin/cellwalld
 netns: all netns-tools ## end-to-end tests on real traffic (as root)
 	@selftests/netns/run.sh $(O)
 .PHONY: netns netns-tools

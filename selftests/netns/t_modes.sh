@@ -10,7 +10,7 @@ wait_guards 3
 rule allowed allow '{namespace: shop}' '{namespace: shop}' 'tcp/8080, udp/8080'
 rule blocked block '{namespace: shop}' '{namespace: data}' 'tcp/5432, udp/5432'
 rule watched alert '{namespace: shop}' '{namespace: shop}' 'tcp/7070, udp/7070'
-# A rule in own mode alert takes no part in the enforced verdict.
+# A rule in own mode alert takes no part in the enforced verdict; that it would is shown.
 rule tried block '{namespace: shop}' '{namespace: data}' 'udp/7070' 'mode: alert'
 rule data allow '{namespace: shop}' '{namespace: data}' 'udp/7070'
 mode cluster alert
@@ -33,7 +33,7 @@ same "answers came back too" "1000 1000 1000 1000 1000" "$(in_of a 1) $(in_of a 
 access_lines | cut -d' ' -f1-3,6,7,8 >$W/got
 sort >$W/want <<'X'
 shop/deploy/web data/deploy/db udp/5432 would-block would-block 1
-shop/deploy/web data/deploy/db udp/7070 allow allow 1
+shop/deploy/web data/deploy/db udp/7070 would-block would-block 1
 shop/deploy/web shop/deploy/cart udp/7070 alert alert 1
 shop/deploy/web shop/deploy/cart udp/8080 allow allow 1
 shop/deploy/web shop/deploy/cart udp/9090 would-block would-block 1

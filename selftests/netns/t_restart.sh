@@ -33,9 +33,9 @@ for k in 1 2 3; do
 	case $k in 1) daemon_kill ;; 2) daemon_stop ;; esac
 	[ $k = 3 ] || sleep 0.3
 done
-if [ -x "$BUILD/netns/cellwalld-layout" ]; then
+if [ -x "$BUILD/netns/layout/bin/cellwalld" ]; then
 	daemon_kill
-	CELLWALLD=$BUILD/netns/cellwalld-layout daemon_again
+	CELLWALLD=$BUILD/netns/layout/bin/cellwalld daemon_again
 	until_true 8 in_force
 	same "upgrade to another map layout: in force" true "$(counters inForce)"
 	note "$(grep 'took over' $W/daemon.log | tail -1)"

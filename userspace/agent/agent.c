@@ -16,6 +16,7 @@
 #define NO_EPOCH 0xffffffffu
 #define SWEEP_MS 500u
 #define LISTEN_MS 10000u
+#define LINKS_SETTLE_MS 20u
 
 uint64_t agent_mono_ns(void)
 {
@@ -289,15 +290,24 @@ static void on_listen(uv_timer_t *t)
 	agent_listeners(t->data);
 }
 
+static void on_links(uv_timer_t *t)
+{
+	agent_links_changed(t->data);
+}
+
+/* Changes come in bursts (a pair, its addresses, its bridge): one look serves them all. */
+static void on_resync(void *arg)
+{
+	struct agent *a = arg;
+
+	if (!a->closing && !uv_is_active((uv_handle_t *)&a->links_timer))
+		uv_timer_start(&a->links_timer, on_links, LINKS_SETTLE_MS, 0);
+}
+
 static void on_change(void *arg, const struct link_change *c)
 {
 	if (c->kind == LINK_SET || c->kind == LINK_GONE || c->kind == LINK_ADDR_SET || c->kind == LINK_ADDR_GONE)
-		agent_links_changed(arg);
-}
-
-static void on_resync(void *arg)
-{
-	agent_links_changed(arg);
+		on_resync(arg);
 }
 
 static const struct link_watch_ops watch_ops = { .change = on_change, .resync = on_resync };
@@ -319,6 +329,10 @@ int agent_start(struct agent *a, struct fail_list *f)
 	if (r < 0)
 		return fail_add(f, r, "agent.events", NULL, NULL, NULL, "cannot read the event ring");
 	a->handles++;
+	uv_timer_init(a->loop, &a->links_timer);
+	a->links_timer.data = a;
+	a->handles++;
+	a->links = true;
 	r = link_watch_open(a->loop, -1, LINK_WATCH_ALL, 0, &watch_ops, a, &a->watch);
 	if (r < 0)
 		return fail_add(f, r, "agent.links", NULL, "CAP_NET_ADMIN and CAP_NET_BROADCAST", NULL,
@@ -389,6 +403,8 @@ void agent_close(struct agent *a, void (*done)(void *arg), void *arg)
 		uv_close((uv_handle_t *)&a->sweep_timer, timer_closed);
 		uv_close((uv_handle_t *)&a->listen_timer, timer_closed);
 	}
+	if (a->links)
+		uv_close((uv_handle_t *)&a->links_timer, timer_closed);
 	if (a->watch)
 		link_watch_close(a->watch, part_closed, a);
 	if (a->events)

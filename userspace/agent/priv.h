@@ -96,7 +96,8 @@ struct agent {
 	bool resting_busy, draining;
 	uint64_t drain_fail;
 
-	uv_timer_t drain_timer, repair_timer, sweep_timer, listen_timer;
+	uv_timer_t drain_timer, repair_timer, sweep_timer, listen_timer, links_timer;
+	bool links;			/* links_timer is a handle of the loop */
 	struct flow_cursor sweep;
 	uint64_t swept, repaired;
 	unsigned jobs;			/* worker jobs on the way */

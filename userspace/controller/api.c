@@ -439,7 +439,8 @@ int api_run(struct api *a, size_t i, int *ret_status, cJSON **ret)
 	cJSON *j = NULL;
 	int e;
 
-	controller_who(a->rq, a->who);
+	if (api_routes[i].flags & HTTP_R_WRITE) /* the name is looked up for the record only */
+		controller_who(a->rq, a->who);
 	e = api_routes[i].fn(a, &j);
 	if (e == API_ANSWERED)
 		return e;

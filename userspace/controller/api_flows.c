@@ -16,7 +16,7 @@ static int flow_one(void *arg, const struct node_flow *fl)
 	const struct filter_row row = {
 		.src = fl->src_ref, .dst = fl->dst_ref, .proto = fl->proto, .port = fl->dport,
 		.outcome = { fl->outcome[0], fl->outcome[1] }, .reason = { fl->reason[0], fl->reason[1] },
-		.answered = fl->answered, .first_ns = 0, .last_ns = INT64_MAX,
+		.rule = { fl->verdict[0].rule, fl->verdict[1].rule }, .answered = fl->answered, .first_ns = 0, .last_ns = INT64_MAX,
 	};
 	cJSON *o;
 
@@ -42,9 +42,6 @@ int api_flow_list(struct api *a, cJSON **ret)
 	e = filter_query(a, &f);
 	e = e ?: api_q_limit(a, &w.limit);
 	e = e ?: api_q_bool(a, "follow", &follow);
-	if (!e && (f.rule || f.has_origin) && follow != 1)
-		e = fail_add(&a->f, -EINVAL, "filter.value", "query", "rule and origin with follow=1 only", "cellwall access list",
-			     "a live flow does not name its rule");
 	if (e)
 		return e;
 	if (follow == 1)

@@ -311,10 +311,8 @@ int api_query(struct api *a, cJSON **ret)
 		e = e ?: judge_candidate(j, &next, &a->f);
 	}
 	e = e ?: ask_all(j, as != NULL, &src, &dst, axis, &k);
-	if (as && c->judge) {
+	if (as && c->judge)
 		judge_candidate_drop(c->judge);
-		c->judge_stale = true; /* reason chains would go on telling of the assumption */
-	}
 	if (e)
 		return e;
 	if (!k.any)

@@ -53,7 +53,8 @@ static int add_workload(struct controller *c, struct graph *g, const struct work
 /* A lifted end, as the group it is. */
 static int add_group(struct graph *g, const struct access_end *e)
 {
-	struct graph_node n = { .ref = e->ref, .ns = e->ns, .name = e->controller_name ? e->controller_name : e->pod };
+	struct graph_node n = { .ref = e->ref, .ns = e->ns,
+				.name = e->controller_name ? e->controller_name : e->pod };
 	auto_free char *ns = NULL;
 
 	if (!str_set(e->ns))

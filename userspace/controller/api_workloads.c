@@ -344,6 +344,39 @@ static int attach_all(struct api *a, struct inputs *l, cJSON *warn)
 	return 0;
 }
 
+/* In one transaction: all of them or none. */
+static int put_all(struct controller *c, struct inputs *l)
+{
+	size_t done = 0;
+	int e = store_begin(c->store, true);
+
+	if (e)
+		return e;
+	for (; done < l->n && !e; done++) {
+		struct input *in = &l->v[done];
+		struct declared *d;
+
+		if (in->op == '=')
+			continue;
+		e = inventory_put(c, &in->in.w, in->in.netns, false);
+		d = controller_declared(c, in->in.w.ns, in->in.w.name);
+		if (d && in->op == '+')
+			d->attached = true;
+	}
+	if (e)
+		store_rollback(c->store);
+	else
+		e = store_commit(c->store);
+	for (size_t i = 0; i < done; i++) {
+		struct input *in = &l->v[i];
+
+		if (e && (in->op == '+' || in->op == 'w'))
+			(void)inventory_remove(c, in->in.w.ns, in->in.w.name); /* was not there before */
+		in->op = in->op == 'w' ? '+' : in->op;
+	}
+	return e;
+}
+
 int api_workload_add(struct api *a, cJSON **ret)
 {
 	auto_cleanup(cJSON_Deletep) cJSON *body = NULL;
@@ -376,24 +409,12 @@ int api_workload_add(struct api *a, cJSON **ret)
 	}
 	warn = cJSON_CreateArray();
 	e = attach_all(a, &l, warn);
-	for (size_t i = 0; i < l.n && !e; i++) {
-		struct input *in = &l.v[i];
-		struct declared *d;
-
-		if (in->op == '=')
-			continue;
-		e = inventory_put(c, &in->in.w, in->in.netns, false);
-		d = controller_declared(c, in->in.w.ns, in->in.w.name);
-		if (d && in->op == '+')
-			d->attached = true;
-		in->op = in->op == 'w' ? '+' : in->op;
-	}
-	if (!e)
-		controller_attach_pending(c);
+	e = e ?: put_all(c, &l);
 	if (e) {
 		cJSON_Delete(warn);
 		return e;
 	}
+	controller_attach_pending(c);
 	(void)controller_flush(c); /* refused: status says so, and the timer tries again */
 	*ret = workload_plan(a, &l, false, "workload add");
 	items = cJSON_AddArrayToObject(*ret, "items");

@@ -18,25 +18,68 @@ static inline int cw_eval_row(void *c, __u32 i, __u64 *v) { (void)c; (void)i; (v
 struct judge {
 	struct policy_set *set;
 	struct policy_plan *plan;
-	bool dirty;	/* the model is ahead of the image: reason chains would tell of a dropped plan */
+	bool dirty;	/* the model is ahead of the image */
 };
 
-#define NOTHING(name, ...)				\
-	static int name(void *arg, __VA_ARGS__)		\
-	{						\
-		(void)arg;				\
-		return 0;				\
-	}
-NOTHING(no_verdict, uint32_t, const struct cw_verdict *)
-NOTHING(no_words, uint32_t, const uint64_t *, size_t)
-NOTHING(no_set, const struct cw_peer_key *, const uint32_t *, size_t)
-NOTHING(no_del, const struct cw_peer_key *, size_t)
-NOTHING(no_word, uint32_t, uint64_t)
-NOTHING(no_addr, uint32_t, const struct addr *, const struct cw_addr *)
-NOTHING(no_addr_del, uint32_t, const struct addr *)
-NOTHING(no_net, uint32_t, const struct prefix *, const struct cw_addr *)
-NOTHING(no_net_del, uint32_t, const struct prefix *)
-NOTHING(no_wl, uint32_t, uint32_t, uint32_t)
+static int no_verdict(void *arg, uint32_t index, const struct cw_verdict *v)
+{
+	(void)arg, (void)index, (void)v;
+	return 0;
+}
+
+static int no_words(void *arg, uint32_t index, const uint64_t *v, size_t n)
+{
+	(void)arg, (void)index, (void)v, (void)n;
+	return 0;
+}
+
+static int no_set(void *arg, const struct cw_peer_key *k, const uint32_t *cls, size_t n)
+{
+	(void)arg, (void)k, (void)cls, (void)n;
+	return 0;
+}
+
+static int no_del(void *arg, const struct cw_peer_key *k, size_t n)
+{
+	(void)arg, (void)k, (void)n;
+	return 0;
+}
+
+static int no_word(void *arg, uint32_t index, uint64_t word)
+{
+	(void)arg, (void)index, (void)word;
+	return 0;
+}
+
+static int no_addr(void *arg, uint32_t zone, const struct addr *a, const struct cw_addr *v)
+{
+	(void)arg, (void)zone, (void)a, (void)v;
+	return 0;
+}
+
+static int no_addr_del(void *arg, uint32_t zone, const struct addr *a)
+{
+	(void)arg, (void)zone, (void)a;
+	return 0;
+}
+
+static int no_net(void *arg, uint32_t zone, const struct prefix *p, const struct cw_addr *v)
+{
+	(void)arg, (void)zone, (void)p, (void)v;
+	return 0;
+}
+
+static int no_net_del(void *arg, uint32_t zone, const struct prefix *p)
+{
+	(void)arg, (void)zone, (void)p;
+	return 0;
+}
+
+static int no_wl(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
+{
+	(void)arg, (void)wl, (void)group, (void)eid;
+	return 0;
+}
 
 static bool never_addr(void *arg, uint32_t zone, const struct addr *a)
 {
@@ -104,6 +147,11 @@ void judge_candidate_drop(struct judge *j)
 {
 	policy_plan_free(j->plan);
 	j->plan = NULL;
+}
+
+bool judge_behind(const struct judge *j)
+{
+	return j->dirty;
 }
 
 int judge_candidate_adopt(struct judge *j)

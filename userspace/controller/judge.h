@@ -17,6 +17,8 @@ int judge_set(struct judge *j, const struct policy_state *st, struct fail_list *
 /* Compiles a candidate for judge_ask(.., true) beside it; replaces an earlier one. */
 int judge_candidate(struct judge *j, const struct policy_state *next, struct fail_list *f);
 void judge_candidate_drop(struct judge *j);
+/* A dropped candidate: verdicts are right, but reason chains tell of it until judge_set(). */
+bool judge_behind(const struct judge *j);
 /* The candidate becomes the state. */
 int judge_candidate_adopt(struct judge *j);
 const struct policy_set *judge_set_of(const struct judge *j);

@@ -35,6 +35,21 @@ static int on_epoch_done(void *arg, uint64_t instance, uint32_t epoch)
 	return store_access_epoch_done(c->store, c->book, instance, epoch, controller_now(c));
 }
 
+/* Room for new ones: what was quiet for a minute goes, and one more if none was. */
+static void guards_forget(struct controller *c, int64_t now)
+{
+	size_t it = 0, len;
+	const void *key;
+	void *v;
+
+	while (htab_next(c->guarded, &it, &key, &len, &v)) {
+		struct guard_seen *g = v;
+
+		if (now - g->last_ns >= GUARD_NOTE_NS || htab_count(c->guarded) >= GUARD_SEEN_MAX)
+			free(htab_del(c->guarded, key, len));
+	}
+}
+
 static void on_event(void *arg, const struct cw_event *ev, const struct node_flow *who, const struct cw_verdict *v)
 {
 	struct controller *c = arg;
@@ -54,7 +69,7 @@ static void on_event(void *arg, const struct cw_event *ev, const struct node_flo
 	g = htab_get(c->guarded, key, (size_t)n);
 	if (!g) {
 		if (htab_count(c->guarded) >= GUARD_SEEN_MAX)
-			return;
+			guards_forget(c, now);
 		g = calloc(1, sizeof(*g));
 		if (!g || htab_set(c->guarded, key, (size_t)n, g, NULL)) {
 			free(g);
@@ -132,8 +147,9 @@ void sink_found_free(struct controller *c)
 
 bool sink_found_apply(struct controller *c)
 {
-	bool changed = false;
+	bool changed = false, open = c->found && !store_begin(c->store, false);
 
+	/* One transaction for a burst; what is lost with the power is found again. */
 	while (c->found) {
 		struct found *f = c->found;
 		struct workload *w = (struct workload *)state_workload(&c->state, f->ns, f->name);
@@ -153,6 +169,8 @@ bool sink_found_apply(struct controller *c)
 		}
 		found_free(f);
 	}
+	if (open && store_commit(c->store))
+		c->store_errors++;
 	if (changed) {
 		c->dirty = true;
 		c->judge_stale = true;

@@ -101,7 +101,7 @@ void stream_flow_emit(struct controller *c, const struct cw_event *ev, const str
 		.answered = -1, .first_ns = INT64_MIN, .last_ns = INT64_MAX,
 	};
 
-	row.rule[ev->side & 1] = v->rule;
+	row.rule[ev->side & 1] = v->rule; /* of the side that spoke */
 	for (struct stream *s = c->streams; s; s = s->next) {
 		if (s->kind != STREAM_FLOWS || !filter_row_matches(&s->f, &row, &c->state))
 			continue;

@@ -21,7 +21,7 @@ int controller_judge(struct controller *c, struct fail_list *f, struct judge **r
 		e = judge_new(&c->judge);
 		c->judge_stale = true;
 	}
-	if (!e && c->judge_stale)
+	if (!e && (c->judge_stale || judge_behind(c->judge)))
 		e = judge_set(c->judge, &c->state, f);
 	if (e) {
 		judge_free(c->judge);

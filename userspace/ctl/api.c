@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "ctl/ctl.h"
 #include "http/http_client.h"
 
@@ -166,17 +165,14 @@ int api_text(struct ctl *c, const char *path, const struct query *q, char **ret,
 	return 0;
 }
 
-static int input_read(struct ctl *c, cJSON **ret)
+static int answer_saved(struct ctl *c, cJSON **ret)
 {
 	const char *path = flag_str(c, FLAG_INPUT);
 	auto_free char *text = NULL;
 	size_t len = 0;
 	int r;
 
-	if (!strcmp(path, "-"))
-		r = read_all_fd(fileno(c->io.in), JSON_BYTES_MAX, &text, &len);
-	else
-		r = read_all_path(path, JSON_BYTES_MAX, &text, &len);
+	r = input_read(c, path, JSON_BYTES_MAX, &text, &len);
 	if (r < 0)
 		return usage_fail(c, "cli.input", path, NULL, NULL, M_E_READ, "error", strerror(-r), NULL);
 	return json_parse(text, len, path, &c->fails, ret) < 0 ? EXIT_USAGE : 0;
@@ -185,6 +181,6 @@ static int input_read(struct ctl *c, cJSON **ret)
 int api_get(struct ctl *c, const char *path, const struct query *q, cJSON **ret)
 {
 	if (flag_given(c, FLAG_INPUT))
-		return input_read(c, ret);
+		return answer_saved(c, ret);
 	return api_call(c, "GET", path, q, NULL, ret);
 }

@@ -125,10 +125,7 @@ static int workloads_of_file(struct ctl *c, cJSON *body)
 	size_t len;
 	int r;
 
-	if (!strcmp(path, "-"))
-		r = read_all_fd(fileno(c->io.in), WORKLOADS_BYTES_MAX, &text, &len);
-	else
-		r = read_all_path(path, WORKLOADS_BYTES_MAX, &text, &len);
+	r = input_read(c, path, WORKLOADS_BYTES_MAX, &text, &len);
 	if (r < 0)
 		return usage_fail(c, "cli.file", path, NULL, NULL, M_E_READ, "error", strerror(-r), NULL);
 	if (yaml_parse(text, len, path, &c->fails, &docs) < 0)

@@ -254,7 +254,7 @@ static int editor_run(const char *path)
 int cmd_rule_edit(struct ctl *c)
 {
 	auto_cleanup(cJSON_Deletep) cJSON *rule = NULL;
-	auto_free char *path = path_make("/v1/rules/", c->args[0]), *text = NULL, *shown = NULL;
+	auto_free char *path = path_make("/v1/rules/", c->args[0]), *text = NULL;
 	char file[] = "/tmp/cellwall-rule-XXXXXX.yaml", next[160];
 	const char *yaml;
 	auto_close int fd = -1;
@@ -272,7 +272,7 @@ int cmd_rule_edit(struct ctl *c)
 		r = read_all_path(file, EDIT_BYTES_MAX, &text, &len);
 	if (r < 0) {
 		unlink(file);
-		return usage_fail(c, "cli.editor", file, NULL, NULL, M_E_EDITOR, "error", strerror(-r), NULL);
+		return usage_fail(c, "cli.editor", "$EDITOR", NULL, NULL, M_E_EDITOR, "error", strerror(-r), NULL);
 	}
 	if (!strcmp(text, yaml)) {
 		unlink(file);

@@ -266,6 +266,8 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b);
 
 /* "-n shop deploy/web" is "shop/deploy/web". malloc'ed, NULL after a fault was added. */
 char *ref_complete(struct ctl *c, const char *arg, const char *next);
+/* A whole file, or standard input for "-". 0 or a negative errno. */
+int input_read(struct ctl *c, const char *path, size_t max, char **ret, size_t *ret_len);
 /* [{file, text}] of the files, folders and - of -f. 0 or an exit code. */
 int documents_read(struct ctl *c, cJSON **ret);
 

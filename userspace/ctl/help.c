@@ -124,10 +124,13 @@ int cmd_help(struct ctl *c)
 
 	buf_init(&b, 1u << 20);
 	if (flag_given(c, FLAG_MAN)) {
-		if (c->nargs && !strcmp(c->args[0], "cellwalld.yaml"))
+		if (!c->nargs)
+			man_print(&b);
+		else if (!strcmp(c->args[0], "cellwalld.yaml"))
 			man_config_print(&b);
 		else
-			man_print(&b);
+			r = usage_fail(c, "cli.help", c->args[0], "cellwalld.yaml", "cellwall help --man", M_E_HELP,
+				       "word", c->args[0], NULL);
 	} else if (!c->nargs) {
 		help_print(c, NULL, &b);
 	} else {

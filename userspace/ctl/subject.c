@@ -40,6 +40,29 @@ char *ref_complete(struct ctl *c, const char *arg, const char *next)
 	return buf_take(&b, NULL);
 }
 
+int input_read(struct ctl *c, const char *path, size_t max, char **ret, size_t *ret_len)
+{
+	char chunk[16384];
+	struct buf b;
+	size_t n;
+
+	if (strcmp(path, "-"))
+		return read_all_path(path, max, ret, ret_len);
+	buf_init(&b, max);
+	while ((n = fread(chunk, 1, sizeof(chunk), c->io.in)) > 0 && !buf_add(&b, chunk, n))
+		;
+	if (ferror(c->io.in) && !b.err)
+		b.err = -EIO;
+	if (b.err) {
+		int r = b.err;
+
+		buf_done(&b);
+		return r;
+	}
+	*ret = buf_take(&b, ret_len);
+	return *ret ? 0 : -ENOMEM;
+}
+
 /* ---- documents ------------------------------------------------------------------------------- */
 
 static int document_add(struct ctl *c, cJSON *list, const char *path)
@@ -51,10 +74,7 @@ static int document_add(struct ctl *c, cJSON *list, const char *path)
 
 	if (cJSON_GetArraySize(list) >= DOCUMENTS_MAX)
 		return usage_fail(c, "cli.documents", path, NULL, NULL, M_E_DOCUMENTS, NULL);
-	if (!strcmp(path, "-"))
-		r = read_all_fd(fileno(c->io.in), DOCUMENT_BYTES_MAX, &text, &len);
-	else
-		r = read_all_path(path, DOCUMENT_BYTES_MAX, &text, &len);
+	r = input_read(c, path, DOCUMENT_BYTES_MAX, &text, &len);
 	if (!r && strlen(text) != len)
 		r = -EILSEQ; /* a NUL would cut the text in the request */
 	if (r < 0)

@@ -84,7 +84,8 @@ const char *loader_set_name(const struct loader_set *s);
 /*
  * Puts this set's programs in force: one store into the entry array for all attachments. Then
  * waits until no packet is left in the programs before (about 10 ms) and unpins those. Killed
- * at any point it leaves a working data path, old or new. An attachment was never without a program meanwhile. May be repeated.
+ * at any point it leaves a working data path, old or new. An attachment was never without a
+ * program meanwhile. May be repeated.
  */
 int loader_set_activate(struct loader_set *s);
 /* Only for uninstall: the standing entry array, for hooks_open(); the caller closes it. -ENOENT: none. */

@@ -18,8 +18,10 @@ int addr_map_walk(const struct maps *m, bool v6,
 
 /* Prefix; looked at when no exact entry stands. */
 int net_map_set(struct maps *m, uint32_t zone, const struct prefix *p, const struct cw_addr *v);
-int net_map_get(const struct maps *m, uint32_t zone, const struct prefix *p, struct cw_addr *ret); /* that prefix, -ENOENT */
-int net_map_match(const struct maps *m, uint32_t zone, const struct addr *a, struct cw_addr *ret); /* longest, -ENOENT */
+/* That prefix; -ENOENT. */
+int net_map_get(const struct maps *m, uint32_t zone, const struct prefix *p, struct cw_addr *ret);
+/* The longest prefix that holds the address; -ENOENT. */
+int net_map_match(const struct maps *m, uint32_t zone, const struct addr *a, struct cw_addr *ret);
 int net_map_del(struct maps *m, uint32_t zone, const struct prefix *p); /* absent: 0 */
 /* Neither walk may set or delete what it walks. fn's non-zero return ends and is returned. */
 int net_map_walk(const struct maps *m, bool v6,

@@ -268,6 +268,7 @@ static int put_addr(struct commit *c, struct addrrec *a, const struct cw_addr *v
 
 	if (r)
 		return r;
+	c->set->moved_seq = c->set->seq;
 	c->set->naddrs[!addr_is_v4(&a->a)] += !a->pub_set;
 	a->pub = *v;
 	a->pub_set = true;
@@ -280,6 +281,7 @@ static int put_net(struct commit *c, struct netrec *n, const struct cw_addr *v)
 
 	if (r)
 		return r;
+	c->set->moved_seq = c->set->seq;
 	c->set->nnets[n->p.v6 != 0] += !n->pub_set;
 	if (!n->pub_set)
 		n->pub_seq = c->set->seq;
@@ -398,6 +400,7 @@ static void final_addr(struct commit *c, struct addrrec *a)
 	} else {
 		r = c->sink->addr_del(c->sink->arg, 0, &a->a);
 		if (!r) {
+			set->moved_seq = set->seq;
 			set->naddrs[!addr_is_v4(&a->a)]--;
 			a->pub_set = false;
 		}
@@ -421,6 +424,7 @@ static void final_net(struct commit *c, struct netrec *n)
 	} else if (n->pub_set) {
 		r = c->sink->net_del(c->sink->arg, 0, &n->p);
 		if (!r) {
+			set->moved_seq = set->seq;
 			set->nnets[n->p.v6 != 0]--;
 			n->pub_set = false;
 		}
@@ -453,6 +457,7 @@ static void final_owner(struct commit *c, struct owner *o)
 	keep_error(c, r);
 	if (r)
 		return;
+	set->moved_seq = set->seq;
 	o->pub_group = group;
 	o->pub_eid = eid;
 }
@@ -577,7 +582,8 @@ static void bump(struct commit *c)
 			continue;
 		for (uint32_t s = 0; s < 2; s++)
 			if (g->side[s].cur)
-				keep_error(c, word_put(c, g->number * 2 + s, bits_of(g, g->side[s].cur), true));
+				keep_error(c, word_put(c, g->number * 2 + s,
+						       set->words[g->number * 2 + s] & 0xffffffffu, true));
 		g->bump = false;
 		g->rejudge_seq = set->seq;
 	}
@@ -650,8 +656,12 @@ int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const st
 		p->g->published = true;
 	}
 	r = r ?: split_addrs(&c);
-	if (!r && c.split && sink->settle)
+	/* Whoever read an address before it changed must not meet a word that knows nothing of that. */
+	if (!r && (c.split || set->moved_seq) && sink->settle) {
 		r = sink->settle(sink->arg);
+		if (!r)
+			set->moved_seq = 0;
+	}
 	if (r) {
 		policy_plan_free(plan);
 		set->poisoned |= r == -ENOMEM;
@@ -669,7 +679,8 @@ int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const st
 
 		if (!g)
 			continue;
-		for (uint32_t s = 0; s < 2 && g->side[s].cur; s++)
+		/* A group that its members are about to leave stays as it is. */
+		for (uint32_t s = 0; s < 2 && g->refs && g->side[s].cur; s++)
 			if ((set->words[g->number * 2 + s] & 0xffffffffu) != bits_of(g, g->side[s].cur))
 				keep_error(&c, word_put(&c, g->number * 2 + s, bits_of(g, g->side[s].cur), true));
 		g->published |= g->side[0].cur && g->side[1].cur;

@@ -76,9 +76,10 @@ struct policy_sink {
 	/* The workload's number, and its group and effective identity for packets that carry no
 	 * address of its own; group 0: the workload is gone, endpoints lose their number. */
 	int (*wl_group)(void *arg, uint32_t wl, uint32_t group, uint32_t eid);
-	/* Waits for readers. Called only when a prefix or address is split off an identity in the same
-	 * commit as rules that tell the two apart. May be NULL: then a packet that read the address
-	 * before and the word after the commit may get the verdict of the unsplit identity. */
+	/* Waits for readers; blocks. Called before the words only when this commit splits an address or
+	 * prefix off an identity, or when addresses changed in a commit that no collection has followed
+	 * yet; never for a change of rules, ports, actions, modes or quarantines alone. May be NULL: then
+	 * a packet that read an address before and the word after may, once, be judged by a mix. */
 	int (*settle)(void *arg);
 };
 

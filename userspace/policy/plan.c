@@ -567,6 +567,43 @@ static int group_migrate(struct policy_set *set, struct group *g)
 	return r;
 }
 
+/* For a group that cannot follow the change: what is split off judges as before there, for as long
+ * as readers may come by. */
+static int group_inherit(struct policy_plan *plan, struct group *g)
+{
+	struct policy_set *set = plan->set;
+	int r = 0;
+
+	for (int s = 0; s < 2 && !r; s++) {
+		const struct side *sd = &g->side[s];
+		struct splan p = { .g = g, .side = (uint8_t)s };
+
+		for (size_t i = 0; i < sd->p.n && !r; i++)
+			r = vec_push(&p.p, sd->p.v[i]);
+		for (size_t f = 0; f < set->eid_fresh.n && !r; f++) {
+			uint32_t ix = set->eid_fresh.v[f], pred = set->eids.v[ix].pred;
+			const struct pent *was = pred == NIL ? NULL : pent_of(sd, pred);
+			size_t at = p.p.n;
+
+			if (!was || pent_of(sd, ix))
+				continue;
+			r = vec_push(&p.p, ((struct pent){ .ix = ix, .cls = was->cls }));
+			for (; !r && at && p.p.v[at - 1].ix > ix; at--) {
+				struct pent t = p.p.v[at];
+
+				p.p.v[at] = p.p.v[at - 1];
+				p.p.v[at - 1] = t;
+			}
+			r = r ?: vec_push(&p.sets, ((struct pset){ ix, was->cls }));
+		}
+		if (!r && p.sets.n)
+			r = vec_push(&plan->sides, p);
+		else
+			splan_done(set, &p);
+	}
+	return r;
+}
+
 static bool fresh_split(const struct policy_set *set)
 {
 	for (size_t i = 0; i < set->eid_fresh.n; i++)
@@ -669,7 +706,9 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 			continue;
 		}
 		if (g->published && g->rebuild) {
-			r = g->refs ? group_migrate(set, g) : 0;
+			r = group_inherit(p, g);
+			if (!r && g->refs)
+				r = group_migrate(set, g);
 			continue;
 		}
 		if (group_number(set, g)) {
@@ -679,8 +718,8 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 		set->nospace = NULL;
 		r = group_plan(p, g, splits);
 		if (r == -EAGAIN) {
-			r = 0;
-			if (g->refs) /* else nobody new looks at it */
+			r = group_inherit(p, g);
+			if (!r && g->refs) /* else its members have left already */
 				r = group_migrate(set, g);
 		} else if (r == -ENOSPC) {
 			r = refuse(set, f, set->nospace ? set->nospace : "maps", set->rows_x.used,

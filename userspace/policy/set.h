@@ -216,6 +216,7 @@ struct netrec {
 struct policy_set {
 	struct policy_limits lim;
 	uint64_t seed, seq;
+	uint64_t moved_seq;	/* addresses changed then, and no grace period is known since; 0: none */
 	bool poisoned;		/* ran out of memory half-way: judges on, prepares no more */
 	bool recompile;		/* the last prepare ran out of numbers while it made rows */
 	struct policy_plan *plan;
@@ -373,7 +374,8 @@ bool ir_covers(const struct policy_set *set, const struct ir *ir, uint32_t npset
 
 /* ---- rows.c --------------------------------------------------------------------------------------------------- */
 int verdict_get(struct policy_set *set, const struct cw_verdict *v, uint32_t *ret);
-int row_get(struct policy_set *set, const uint64_t *v, size_t n, uint32_t *ret); /* takes the verdicts' references over */
+/* Takes the verdicts' references over. */
+int row_get(struct policy_set *set, const uint64_t *v, size_t n, uint32_t *ret);
 void row_ref(struct policy_set *set, uint32_t row);
 void row_unref(struct policy_set *set, uint32_t row);
 const uint64_t *row_data(const struct policy_set *set, uint32_t row, size_t *ret_n);

@@ -617,7 +617,7 @@ int side_compile(struct policy_set *set, struct group *g, enum cw_side s)
 	return r;
 }
 
-/* ---- one identity --------------------------------------------------------------------------------------------------- */
+/* ---- one identity ---------------------------------------------------------------------------- */
 
 static size_t tent_at(const struct side *sd, uint32_t ix, bool *ret_found)
 {

@@ -52,10 +52,12 @@ static const char *const migrations[STORE_SCHEMA] = {
 	" key BLOB NOT NULL, member INTEGER NOT NULL, scan INTEGER NOT NULL, last BLOB NOT NULL, last_ns INTEGER NOT NULL);"
 	"CREATE TABLE access_fold(num INTEGER PRIMARY KEY, ns TEXT NOT NULL, name TEXT NOT NULL, instance INTEGER NOT NULL,"
 	" figures BLOB NOT NULL, refused INTEGER NOT NULL, last_ns INTEGER NOT NULL);"
-	"CREATE TABLE alert(num INTEGER PRIMARY KEY, id TEXT NOT NULL, kind INTEGER NOT NULL, access TEXT, scan INTEGER NOT NULL,"
+	"CREATE TABLE alert(num INTEGER PRIMARY KEY, id TEXT NOT NULL, kind INTEGER NOT NULL, access TEXT,"
+	" scan INTEGER NOT NULL,"
 	" src TEXT, dst TEXT, proto INTEGER NOT NULL, port INTEGER NOT NULL, outcome INTEGER NOT NULL, sides BLOB NOT NULL,"
 	" by_side INTEGER NOT NULL, reason INTEGER NOT NULL, severity INTEGER NOT NULL, count INTEGER NOT NULL,"
-	" ports INTEGER NOT NULL, peers INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, acked_by TEXT,"
+	" ports INTEGER NOT NULL, peers INTEGER NOT NULL, first_ns INTEGER NOT NULL,"
+	" last_ns INTEGER NOT NULL, acked_by TEXT,"
 	" note TEXT, acked_ns INTEGER NOT NULL, count_acked INTEGER NOT NULL, by_verdict BLOB NOT NULL);"
 };
 
@@ -86,7 +88,8 @@ int store_migrate(struct store *s, int64_t now_ns, struct fail_list *f)
 	if (!r)
 		r = version_of(s, &have);
 	if (!r && have > STORE_SCHEMA)
-		r = fail_add(f, -EPROTO, "store.schema", sqlite3_db_filename(s->db, "main"), "a file of this version or an older one",
+		r = fail_add(f, -EPROTO, "store.schema", sqlite3_db_filename(s->db, "main"),"
+		" "a file of this version or an older one",
 			     "install the newer version again", "the store has schema %llu, this daemon knows up to %u",
 			     (unsigned long long)have, STORE_SCHEMA);
 	for (uint64_t v = have; !r && v < STORE_SCHEMA; v++) {

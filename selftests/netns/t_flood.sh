@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# As many distinct accesses as a share holds, at full socket rate, with a tiny event ring: none
+# is lost, and the figures are exact. Beyond the share: exact fold counts.
+node_up
+for n in 1 2 3; do pod_up $n; done
+# The receiver answers with nothing (its ICMP errors belong to the flows).
+in_ns p2 iptables -A OUTPUT -p icmp -j DROP 2>/dev/null || true
+daemon_start events.bytes=4096 maps.accesses=16384 learn.accessesPerWorkload=4096 learn.pairsPerWorkload=64
+wl 1 shop web; wl 2 shop cart; wl 3 data db
+wait_guards 3
+N=4000
+count_start a p1 eth0
+r=$(t p1 flood "$(v4 p2)" 1000 $N 4)
+# One more, written straight to the device by a raw sender in another workload.
+same "a single access beside the flood" "answered 0 of 1 timeout" "$(t p3 ask "$(v4 p1)" 4242 1 100 | sed 's/refused/timeout/')"
+count_stop a
+note "$r"
+sent=$(sed 's/sent \([0-9]*\).*/\1/' <<<"$r")
+same "as many left the pod as were sent" "$sent" "$(out_of a 0)"
+drain
+get '/v1/accesses?namespace=shop' >$W/acc.json
+q() { jq -r "[.items[]|select(.src==\"shop/deploy/web\" and .dst==\"shop/deploy/cart\" and (.port|startswith(\"udp/\")))]|$1" $W/acc.json; }
+same "every distinct access is there" $N "$(q length)"
+same "each of them once" $N "$(q '[.[].port]|unique|length')"
+same "one flow each" $N "$(q '[.[].flows]|add')"
+same "packets in the store are those that were sent" "$sent" "$(q '[.[].packets]|add')"
+same "nothing lost" "0 0" "$(counters accesses.lost) $(get /v1/status | jq .loss)"
+same "the single one is there" 1 "$(get '/v1/accesses?src=data/deploy/db&port=udp/4242' | jq '.items|length')"
+lost=$(counters events.lost)
+[ "$lost" -gt 0 ] && ok "although $lost announcements were lost in a ring of 4 KiB" || note "the ring kept up"
+
+# Beyond the share: folded, with exact counts.
+r=$(t p3 flood "$(v4 p2)" 1000 6000 0)
+drain
+get /v1/accesses >$W/acc.json
+own=$(jq -r '[.items[]|select(.src=="data/deploy/db" and .dst=="shop/deploy/cart")]|length' $W/acc.json)
+note "own entries $own; status: $(get /v1/status | jq -c '{loss, ns: [.namespaces[]|{namespace,lost}]}')"
+within "most of the share got entries of their own" 4000 4096 "$own"
+same "what did not fit is counted exactly" $((6000 - own)) "$(get /v1/status | jq '[.namespaces[]|select(.namespace=="data").lost]|add')"
+same "another namespace is not touched" 0 "$(get /v1/status | jq '[.namespaces[]|select(.namespace=="shop").lost]|add')"
