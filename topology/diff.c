@@ -177,7 +177,8 @@ int graph_diff_json(const struct graph_diff *d, enum graph_level level, const ch
 {
 	static const char *const words[] = { [GRAPH_NEW] = "new", [GRAPH_GONE] = "gone", [GRAPH_CHANGED] = "verdict" };
 
-	buf_printf(b, "{\"apiVersion\":\"cellwall.io/v1\",\"kind\":\"TopologyDiff\",\"level\":\"%s\",", graph_level_str(level));
+	buf_printf(b, "{\"apiVersion\":\"cellwall.io/v1\",\"kind\":\"TopologyDiff\",\"level\":\"%s\",",
+		   graph_level_str(level));
 	json_or_null(b, "from", from);
 	buf_adds(b, ",");
 	json_or_null(b, "to", to);

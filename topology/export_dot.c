@@ -182,7 +182,8 @@ static void legend(struct buf *b, const struct palette *p)
 	buf_printf(b, "  subgraph \"cluster_legend\" { label=\"verdict = colour and arrowhead, state = line, "
 		      "bytes = width\"; color=\"%s\"; style=dotted;\n", p->grey);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		buf_printf(b, "    \"(legend %zu)\" [shape=point]; \"(legend %zu text)\" [shape=plaintext, style=\"\", label=\"%s\"];\n"
+		buf_printf(b, "    \"(legend %zu)\" [shape=point]; "
+			      "\"(legend %zu text)\" [shape=plaintext, style=\"\", label=\"%s\"];\n"
 			      "    \"(legend %zu)\" -> \"(legend %zu text)\" [color=\"%s\", style=%s, arrowhead=%s, penwidth=2];\n",
 			   i, i, rows[i].word, i, i, export_color(p, rows[i].o), rows[i].style, rows[i].head);
 	buf_adds(b, "  }\n");

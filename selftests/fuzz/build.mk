@@ -13,6 +13,7 @@ fuzz_netlink_ROOMS := net base
 fuzz_topology_ROOMS := topology base
 fuzz_lab_wire_ROOMS := lab net base
 fuzz_route_ROOMS := http base
+fuzz_api_ROOMS := controller topology store flow identity policy http base
 
 define fuzz_rules
 $$(O)/obj/selftests/fuzz/$(1).o: ROOM_CFLAGS = $$(call pkg_cflags,$$(sort $$(foreach r,$$($(1)_ROOMS),$$($$(r)_PKGS))))

@@ -69,8 +69,8 @@ static int add_group(struct graph *g, const struct access_end *e)
 	return graph_node_add(g, &n);
 }
 
-static int add_member(const struct controller *c, struct graph *g, const struct access *a, const struct access_member *m,
-		      size_t i)
+static int add_member(const struct controller *c, struct graph *g, const struct access *a,
+		      const struct access_member *m, size_t i)
 {
 	uint32_t by = a->side[CW_EGRESS].verdict.rule ?: a->side[CW_INGRESS].verdict.rule;
 	const struct rule *r = state_rule_id(&c->state, by);

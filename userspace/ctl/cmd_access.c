@@ -61,9 +61,11 @@ static void access_after(struct ctl *c, const cJSON *doc, struct buf *b)
 	if (list_empty(c, doc, b, M_NO_ACCESSES))
 		return;
 	num_str(total, json_i64(meta, "total", cJSON_GetArraySize(json_get(doc, "items"))));
-	put_line(c, b, M_ACCESS_SUM, "total", total, "answered", num_str(answered, json_i64(counts, "answered", 0)), "attempted",
-		 num_str(attempted, json_i64(counts, "attempted", 0)), "held",
-		 num_str(held, json_i64(counts, "held", 0)), "lost", num_str(lost, json_i64(meta, "lost", 0)),
+	put_line(c, b, M_ACCESS_SUM, "total", total,
+		 "answered", num_str(answered, json_i64(counts, "answered", 0)),
+		 "attempted", num_str(attempted, json_i64(counts, "attempted", 0)),
+		 "held", num_str(held, json_i64(counts, "held", 0)),
+		 "lost", num_str(lost, json_i64(meta, "lost", 0)),
 		 "generation", num_str(gen, json_i64(meta, "generation", 0)), NULL);
 	list_rest(c, doc, b);
 }

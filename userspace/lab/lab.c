@@ -38,7 +38,8 @@ static int lab_text(const struct lab_dirs *d, const char *state, char **ret, siz
 	char path[LAB_PATH_MAX];
 
 	buf_init(&b, STATE_BYTES_MAX);
-	buf_printf(&b, "{\"apiVersion\":\"cellwall.io/v1\",\"kind\":\"Lab\",\"state\":\"%s\",\"dir\":\"%s\",\n", state, d->dir);
+	buf_printf(&b, "{\"apiVersion\":\"cellwall.io/v1\",\"kind\":\"Lab\",\"state\":\"%s\",\"dir\":\"%s\",\n",
+		   state, d->dir);
 	buf_printf(&b, "\"node\":{\"netns\":\"%s\",\"bridge\":\"" LAB_BRIDGE "\",\"addresses\":[\"" LAB_NODE_V4 "\",\""
 		       LAB_NODE_V6 "\"]},\n", lab_netns_path(d, LAB_NODE, path));
 	buf_printf(&b, "\"outside\":{\"netns\":\"%s\",\"addresses\":[\"" LAB_CLIENT_V4 "\",\"" LAB_PAY_V4 "\",\"%s\"]},\n",

@@ -69,7 +69,7 @@ int lab_traffic(const struct lab_options *o, const struct lab_traffic_options *t
 /*
  * Ends the lab's processes and removes its namespaces, links, mounts and files; works on what is
  * there. *ret: {apiVersion, kind: "LabDown", removed: {processes, namespaces, files}, left: {links,
- * namespaces, processes, files}}. Links: of namespaces that live on. 0 when nothing was up (all counts 0); -EBUSY (lab.left) when
- * something could not be removed.
+ * namespaces, processes, files}}. Links: of namespaces that live on. 0 when nothing was up (all
+ * counts 0); -EBUSY (lab.left) when something could not be removed.
  */
 int lab_down(const struct lab_options *o, struct fail_list *f, cJSON **ret);

@@ -218,7 +218,8 @@ static int report(const struct run *x, cJSON **ret)
 	int r;
 
 	buf_init(&b, REPORT_BYTES_MAX);
-	buf_printf(&b, "{\"apiVersion\":\"cellwall.io/v1\",\"kind\":\"LabTraffic\",\"plan\":\"%s\",\"seconds\":%u,\"accesses\":[",
+	buf_printf(&b, "{\"apiVersion\":\"cellwall.io/v1\",\"kind\":\"LabTraffic\",\"plan\":\"%s\","
+		   "\"seconds\":%u,\"accesses\":[",
 		   x->t->plan == LAB_ATTACK ? "attack" : "normal", x->t->seconds);
 	if (!(x->t->plan == LAB_ATTACK && x->t->quiet))
 		accesses_text(x, &b);

@@ -56,8 +56,8 @@ int policy_set_new(const struct policy_limits *lim, struct policy_set **ret)
 	r = r ?: extents_init(&set->rowtab_x, l->rowtab < 1u << 28 ? l->rowtab : 1u << 28, l->keep_rowtab.lo,
 			      l->keep_rowtab.hi);
 	r = r ?: extents_init(&set->rows_x, l->rows, l->keep_rows.lo, l->keep_rows.hi);
-	if (r || !set->rules || !set->qspecs || !set->names || !set->owners || !set->owners_by_name || !set->addrs || !set->nets ||
-	    !set->group_by_key || !set->rows_in || !set->verdicts_in || !set->group_by_number ||
+	if (r || !set->rules || !set->qspecs || !set->names || !set->owners || !set->owners_by_name || !set->addrs ||
+	    !set->nets || !set->group_by_key || !set->rows_in || !set->verdicts_in || !set->group_by_number ||
 	    !set->wl_by_number || !set->gen || !set->words || !set->rowtab || !set->rows || !set->verdicts) {
 		policy_set_free(set);
 		return -ENOMEM;

@@ -13,38 +13,39 @@ struct access_book;
 /* Every statement of the store. Prepared once, at first use; all inputs are bound. */
 #define STORE_STATEMENTS(X) \
 	X(SERIES_GET, "SELECT value FROM series WHERE name=?1") \
-	X(SERIES_SET, "INSERT INTO series(name,value) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET value=excluded.value") \
-	X(SERIES_ADD, "INSERT INTO series(name,value) VALUES(?1,?2) " \
-		      "ON CONFLICT(name) DO UPDATE SET value=value+excluded.value") \
+	X(SERIES_SET, "INSERT INTO series(name,value) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET " \
+		      "value=excluded.value") \
+	X(SERIES_ADD, "INSERT INTO series(name,value) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET " \
+		      "value=value+excluded.value") \
 	X(OBJ_CURRENT, "SELECT kind,key,doc FROM object WHERE until IS NULL ORDER BY kind,key") \
-	X(OBJ_AT, "SELECT kind,key,doc FROM object WHERE since<=?1 AND (until IS NULL OR until>?1) ORDER BY kind,key") \
+	X(OBJ_AT, "SELECT kind,key,doc FROM object WHERE since<=?1 AND (until IS NULL OR until>?1) " \
+		  "ORDER BY kind,key") \
 	X(OBJ_END, "UPDATE object SET until=?3 WHERE kind=?1 AND key=?2 AND until IS NULL") \
 	X(OBJ_ADD, "INSERT INTO object(kind,key,since,doc) VALUES(?1,?2,?3,?4)") \
 	X(OBJ_PRUNE, "DELETE FROM object WHERE until<=?1") \
-	X(CHANGE_ADD, "INSERT INTO change(generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan) " \
-		      "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
+	X(CHANGE_ADD, "INSERT INTO change(generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo," \
+		      "plan) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
 	X(CHANGE_GET, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan " \
 		      "FROM change WHERE generation=?1") \
-	X(CHANGE_LIST, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan FROM change " \
-		       "WHERE (?1=0 OR generation<?1) ORDER BY generation DESC LIMIT ?2") \
-	X(CHANGE_OPEN, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan FROM change " \
-		       "WHERE state=1 ORDER BY generation DESC LIMIT 1") \
+	X(CHANGE_LIST, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan " \
+		       "FROM change WHERE (?1=0 OR generation<?1) ORDER BY generation DESC LIMIT ?2") \
+	X(CHANGE_OPEN, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan " \
+		       "FROM change WHERE state=1 ORDER BY generation DESC LIMIT 1") \
 	X(CHANGE_MARK, "UPDATE change SET state=?2,reverted_by=?3 WHERE generation=?1") \
 	X(CHANGE_OLDEST, "SELECT MIN(generation) FROM change") \
 	X(CHANGE_PRUNE, "DELETE FROM change WHERE generation<=?1") \
 	X(RECEIPT_PUT, "INSERT OR REPLACE INTO receipt(generation,node,applied,in_force,after_us,entries," \
-		      "entries_max,rows_used," \
-		       "groups_used,verdicts,flows_cut,note) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)") \
+		       "entries_max,rows_used,groups_used,verdicts,flows_cut,note) " \
+		       "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)") \
 	X(RECEIPT_LIST, "SELECT node,applied,in_force,after_us,entries,entries_max,rows_used,groups_used," \
-		      "verdicts,flows_cut,note " \
-			"FROM receipt WHERE generation=?1 ORDER BY node") \
+			"verdicts,flows_cut,note FROM receipt WHERE generation=?1 ORDER BY node") \
 	X(RECEIPT_PRUNE, "DELETE FROM receipt WHERE generation<=?1") \
 	X(WL_PUT, "INSERT INTO workload(ns,name,netns,doc,at_ns) VALUES(?1,?2,?3,?4,?5) " \
-		      "ON CONFLICT(ns,name) DO UPDATE SET " \
-		  "netns=excluded.netns,doc=excluded.doc,at_ns=excluded.at_ns") \
+		  "ON CONFLICT(ns,name) DO UPDATE SET netns=excluded.netns,doc=excluded.doc,at_ns=excluded.at_ns") \
 	X(WL_DEL, "DELETE FROM workload WHERE ns=?1 AND name=?2") \
 	X(WL_LIST, "SELECT doc,netns FROM workload ORDER BY ns,name") \
-	X(NS_PUT, "INSERT INTO namespace(name,doc) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET doc=excluded.doc") \
+	X(NS_PUT, "INSERT INTO namespace(name,doc) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET " \
+		  "doc=excluded.doc") \
 	X(NS_DEL, "DELETE FROM namespace WHERE name=?1") \
 	X(NS_LIST, "SELECT doc FROM namespace ORDER BY name") \
 	X(IDENT_GET, "SELECT number,key FROM ident WHERE number=?1 OR key=?2") \
@@ -52,46 +53,48 @@ struct access_book;
 	X(IDENT_DEL, "DELETE FROM ident WHERE number=?1") \
 	X(IDENT_LIST, "SELECT number,key FROM ident ORDER BY number") \
 	X(EVENT_ADD, "INSERT INTO event(at_ns,reason,workload,text) VALUES(?1,?2,?3,?4)") \
-	X(EVENT_LIST, "SELECT num,at_ns,reason,workload,text FROM event WHERE (?1=0 OR num<?1) ORDER BY num DESC LIMIT ?2") \
+	X(EVENT_LIST, "SELECT num,at_ns,reason,workload,text FROM event WHERE (?1=0 OR num<?1) " \
+		      "ORDER BY num DESC LIMIT ?2") \
 	X(EVENT_PRUNE, "DELETE FROM event WHERE num<=?1") \
-	X(END_PUT, "INSERT OR REPLACE INTO access_end(num,kind,ref,ns,a,b,labels,prefix,plen,v6,reserved) " \
-		   "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
+	X(END_PUT, "INSERT OR REPLACE INTO access_end(num,kind,ref,ns,a,b,labels,prefix,plen,v6," \
+		   "reserved) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
 	X(END_LIST, "SELECT num,kind,ref,ns,a,b,labels,prefix,plen,v6,reserved FROM access_end ORDER BY num") \
-	X(POINT_PUT, "INSERT OR REPLACE INTO access_point(num,ref,ns,name,uid,reserved,addr) VALUES(?1,?2,?3,?4,?5,?6,?7)") \
+	X(POINT_PUT, "INSERT OR REPLACE INTO access_point(num,ref,ns,name,uid,reserved,addr) " \
+		     "VALUES(?1,?2,?3,?4,?5,?6,?7)") \
 	X(POINT_LIST, "SELECT num,ref,ns,name,uid,reserved,addr FROM access_point ORDER BY num") \
-	X(ACCESS_PUT, "INSERT OR REPLACE INTO access(num,id,src,dst,proto,port,decision,decided_by," \
-		      "decided_ns,hold,first_ns,last_ns," \
-		      "flows6,counts,sides,days) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)") \
-	X(ACCESS_LIST, "SELECT num,id,src,dst,proto,port,decision,decided_by,decided_ns,hold,first_ns," \
-		      "last_ns,flows6,counts,sides,days " \
-		       "FROM access ORDER BY num") \
-	X(MEMBER_PUT, "INSERT OR REPLACE INTO access_member(num,access,src,dst,family,first_ns,last_ns,counts,sides) " \
-		      "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)") \
-	X(MEMBER_LIST, "SELECT num,access,src,dst,family,first_ns,last_ns,counts,sides FROM access_member ORDER BY num") \
-	X(SCAN_PUT, "INSERT OR REPLACE INTO access_scan(num,src,point,first_ns,last_ns,ports,peers,held," \
-		      "folded,folded_flows," \
-		    "folded_packets,folded_bytes,folded_refused) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)") \
-	X(SCAN_LIST, "SELECT num,src,point,first_ns,last_ns,ports,peers,held,folded,folded_flows," \
-		      "folded_packets,folded_bytes," \
-		     "folded_refused FROM access_scan ORDER BY num") \
-	X(INST_PUT, "INSERT OR REPLACE INTO access_instance(instance,any_done,done_epoch,last_ns) VALUES(?1,?2,?3,?4)") \
+	X(ACCESS_PUT, "INSERT OR REPLACE INTO access(num,id,src,dst,proto,port,decision,decided_by,decided_ns," \
+		      "hold,first_ns,last_ns,flows6,counts,sides,days) " \
+		      "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)") \
+	X(ACCESS_LIST, "SELECT num,id,src,dst,proto,port,decision,decided_by,decided_ns,hold,first_ns,last_ns," \
+		       "flows6,counts,sides,days FROM access ORDER BY num") \
+	X(MEMBER_PUT, "INSERT OR REPLACE INTO access_member(num,access,src,dst,family,first_ns,last_ns,counts," \
+		      "sides) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)") \
+	X(MEMBER_LIST, "SELECT num,access,src,dst,family,first_ns,last_ns,counts,sides " \
+		       "FROM access_member ORDER BY num") \
+	X(SCAN_PUT, "INSERT OR REPLACE INTO access_scan(num,src,point,first_ns,last_ns,ports,peers,held,folded," \
+		    "folded_flows,folded_packets,folded_bytes,folded_refused) " \
+		    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)") \
+	X(SCAN_LIST, "SELECT num,src,point,first_ns,last_ns,ports,peers,held,folded,folded_flows,folded_packets," \
+		     "folded_bytes,folded_refused FROM access_scan ORDER BY num") \
+	X(INST_PUT, "INSERT OR REPLACE INTO access_instance(instance,any_done,done_epoch,last_ns) " \
+		    "VALUES(?1,?2,?3,?4)") \
 	X(INST_DEL, "DELETE FROM access_instance WHERE instance=?1") \
 	X(INST_LIST, "SELECT instance,any_done,done_epoch,last_ns FROM access_instance") \
-	X(COUNTER_PUT, "INSERT OR REPLACE INTO access_counter(num,instance,epoch,key,member,scan,last,last_ns) " \
-		       "VALUES(?1,?2,?3,?4,?5,?6,?7,?8)") \
+	X(COUNTER_PUT, "INSERT OR REPLACE INTO access_counter(num,instance,epoch,key,member,scan,last," \
+		       "last_ns) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)") \
 	X(COUNTER_DONE, "DELETE FROM access_counter WHERE instance=?1 AND epoch<=?2") \
 	X(COUNTER_LIST, "SELECT num,instance,epoch,key,member,scan,last,last_ns FROM access_counter ORDER BY num") \
 	X(FOLD_PUT, "INSERT OR REPLACE INTO access_fold(num,ns,name,instance,figures,refused,last_ns) " \
-		      "VALUES(?1,?2,?3,?4,?5,?6,?7)") \
+		    "VALUES(?1,?2,?3,?4,?5,?6,?7)") \
 	X(FOLD_LIST, "SELECT num,ns,name,instance,figures,refused,last_ns FROM access_fold ORDER BY num") \
-	X(ALERT_PUT, "INSERT OR REPLACE INTO alert(num,id,kind,access,scan,src,dst,proto,port,outcome," \
-		      "sides,by_side,reason,severity," \
-		     "count,ports,peers,first_ns,last_ns,acked_by,note,acked_ns,count_acked,by_verdict) " \
-		     "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24)") \
+	X(ALERT_PUT, "INSERT OR REPLACE INTO alert(num,id,kind,access,scan,src,dst,proto,port,outcome,sides," \
+		     "by_side,reason,severity,count,ports,peers,first_ns,last_ns,acked_by,note,acked_ns," \
+		     "count_acked,by_verdict) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17," \
+		     "?18,?19,?20,?21,?22,?23,?24)") \
 	X(ALERT_DEL, "DELETE FROM alert WHERE num=?1") \
-	X(ALERT_LIST, "SELECT num,id,kind,access,scan,src,dst,proto,port,outcome,sides,by_side,reason," \
-		      "severity,count,ports,peers," \
-		      "first_ns,last_ns,acked_by,note,acked_ns,count_acked,by_verdict FROM alert ORDER BY num")
+	X(ALERT_LIST, "SELECT num,id,kind,access,scan,src,dst,proto,port,outcome,sides,by_side,reason,severity," \
+		      "count,ports,peers,first_ns,last_ns,acked_by,note,acked_ns,count_acked,by_verdict " \
+		      "FROM alert ORDER BY num")
 
 #define X(name, sql) SQL_##name,
 enum store_statement { STORE_STATEMENTS(X) SQL_COUNT };

@@ -88,8 +88,8 @@ int store_migrate(struct store *s, int64_t now_ns, struct fail_list *f)
 	if (!r)
 		r = version_of(s, &have);
 	if (!r && have > STORE_SCHEMA)
-		r = fail_add(f, -EPROTO, "store.schema", sqlite3_db_filename(s->db, "main"),"
-		" "a file of this version or an older one",
+		r = fail_add(f, -EPROTO, "store.schema", sqlite3_db_filename(s->db, "main"),
+			     "a file of this version or an older one",
 			     "install the newer version again", "the store has schema %llu, this daemon knows up to %u",
 			     (unsigned long long)have, STORE_SCHEMA);
 	for (uint64_t v = have; !r && v < STORE_SCHEMA; v++) {

@@ -5,18 +5,26 @@
  */
 #pragma once
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifndef FIXTURE_PLAIN
+#include <cmocka.h>
+#else /* a fuzzer has no test framework: a broken promise is a crash */
+#define assert_true(x) ((x) ? (void)0 : abort())
+#define assert_false(x) assert_true(!(x))
+#define assert_non_null(x) assert_true((x) != NULL)
+#define assert_int_equal(a, b) assert_true((a) == (b))
+#define fail_msg(...) (fprintf(stderr, __VA_ARGS__), fputc(10, stderr), abort())
+#endif
 
 #include "base/buf.h"
 #include "base/cleanup.h"

@@ -24,7 +24,7 @@
 #include "ctl/ctl.h"
 #include "http/http_server.h"
 
-#define DIR "selftests/unit/userspace/ctl/"
+#define DIR "selftests/data/ctl/"
 #define NOW_NS 1773304560000000000ll /* 2026-03-12T08:36:00Z */
 
 static char dir[64], sock[96], server_url[128];
