@@ -62,7 +62,7 @@ suite verifier make -s O="$O" verifier-report
 suite prog_run selftests/prog_run/run.sh "$O"
 suite netns selftests/netns/run.sh "$O"
 suite demo env O="$O" selftests/demo/demo.sh
-suite fuzz make -s O="$O/fuzz" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
+suite fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
 suite leftovers selftests/tools/leftovers.sh
 
 echo

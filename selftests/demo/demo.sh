@@ -133,7 +133,7 @@ finish() {
 			echo "  FAIL: not all of it is gone: $(tail -1 "$tmp/err")"
 			code=1
 		elif [ "$code" = 0 ]; then
-			echo "  Look at $out/topology.svg, accesses.txt, simulation.txt.  Next: $O/bin/cellwall lab up"
+			echo "  Look at $out/topology.svg, enforced.svg, accesses.txt, simulation.txt.  Next: $O/bin/cellwall lab up"
 		else
 			echo "  The daemon's words are in $out/daemon.log"
 		fi
@@ -305,6 +305,10 @@ expect "database logins answered" 0 "$(jq .attack.dbAnswered "$tmp/attack.json")
 forged=$(($(reason spoof-ip dropped) - forged_was))
 expect "forged packets dropped" "$(jq .attack.forged "$tmp/attack.json")" "$forged"
 say "shop: $(answered "$tmp/attack.json" shop) requests answered.  attacker: $through of $(printf "%'d" "$probes") probes delivered, $forged forged dropped"
+cw topology export --level controller -o dot="$out/enforced.dot" || fail "topology export"
+if command -v dot >/dev/null; then
+	dot -Tsvg "$out/enforced.dot" -o "$out/enforced.svg" 2>"$tmp/err" || fail "dot does not take enforced.dot"
+fi
 id=$(cw access list -A -o json | jq -r '[.items[] | select(.src == "ops/pod/attacker" and .dst == "data/sts/db" and .port == "tcp/5432").id][0] // ""')
 [ -n "$id" ] || fail "the attacker's access to the database is not on record"
 sentence=$(cw explain "$id" | head -1) || fail "explain $id"

@@ -3,7 +3,7 @@
 # accesses come: none is lost, none is counted twice.
 node_up
 for n in 1 2; do pod_up $n; done
-daemon_start learn.drain=100ms maps.accesses=8192
+daemon_start learn.drain=100ms maps.accesses=8192 learn.scan.ports=65535
 wl 1 shop web; wl 2 shop cart
 wait_guards 2
 count_start a p1 eth0

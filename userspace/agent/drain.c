@@ -19,7 +19,7 @@
 struct batch {
 	struct agent *a;
 	struct maps *m;
-	const struct names *names;
+	const struct names *names;	/* NULL: lost, all ends are unknown */
 	uint64_t instance;
 	uint32_t epoch;
 	struct maps_clock clock;
@@ -38,9 +38,9 @@ static char *borrow(const char *s)
 static void resolve_end(const struct batch *b, uint32_t eid, uint32_t wl, struct workload_ref *ret,
 			uint32_t *ret_reserved)
 {
-	const struct named *n = wl ? names_wl(b->names, wl) : NULL;
+	const struct named *n = wl && b->names ? names_wl(b->names, wl) : NULL;
 
-	if (!n)
+	if (!n && b->names)
 		n = names_eid(b->names, eid);
 	if (n && !n->reserved && n->ns) {
 		ret->ns = borrow(n->ns);
@@ -146,7 +146,7 @@ int agent_deliver(struct agent *a, struct maps *m, const struct names *names, ui
 	struct fold_arg x = { .b = &b };
 	int r;
 
-	if (!a->sink || !a->sink->accesses || !names)
+	if (!a->sink || !a->sink->accesses)
 		return -ENOTCONN;
 	r = maps_clock(a->maps, loader_set_prog_fd(a->set, "cw_now"), a->hz, &b.clock);
 	if (r < 0)
@@ -154,7 +154,7 @@ int agent_deliver(struct agent *a, struct maps *m, const struct names *names, ui
 	b.v = calloc(BATCH, sizeof(*b.v));
 	b.marks = calloc(BATCH, sizeof(*b.marks));
 	r = b.v && b.marks ? access_map_walk(m, epoch, take_row, &b) : -ENOMEM;
-	if (!r)
+	if (!r && names)
 		r = names_each_wl(names, take_fold, &x);
 	if (!r) {
 		batch_flush(&b, x.folds.v, x.folds.n);

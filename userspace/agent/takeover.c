@@ -51,17 +51,18 @@ int agent_former_open(struct agent *a)
 	if (!a->former.name)
 		return 0;
 	old.name = a->former.name;
-	r = maps_open(loader_old_fd_of, &old, &a->former.maps, &bad);
+	r = maps_open_counters(loader_old_fd_of, &old, &a->former.maps, &bad);
 	loader_old_close(&old);
 	if (r < 0) {
-		/* Another layout: its flows can still be carried over by name, its counters not. */
+		/* Counters of another layout: its flows can still be carried over by name. */
 		log_warn(r, "counters of the former set cannot be read; set='%s' map='%s'",
 			 a->former.name, bad ? bad : "-");
 		a->former.maps = NULL;
 	} else {
 		ctl_read(a->former.maps, &c);
 		r = names_open(a->state_dir, c.instance, false, &a->former.names);
-		if (r < 0)
+		/* None: it never had a policy, and what it counted (nothing) is nobody's. */
+		if (r < 0 && r != -ENOENT)
 			log_warn(r, "names of the former set cannot be read");
 	}
 	return 0;
@@ -150,7 +151,7 @@ void agent_former_done(struct agent *a)
 	names_free(a->former.names);
 	free(a->former.name);
 	a->former = (struct former){ };
-	names_drop_others(a->names);
-	/* There may be older ones still, of starts that were cut short. */
-	(void)agent_former_open(a);
+	/* There may be older ones still, of starts that were cut short: they need their names. */
+	if (!agent_former_open(a) && !a->former.name)
+		names_drop_others(a->names);
 }

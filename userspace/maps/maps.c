@@ -151,8 +151,15 @@ static int eps_read(struct maps *m)
 	return 0;
 }
 
-int maps_open(int (*fd_of)(void *arg, const char *map), void *arg, struct maps **ret,
-	      const char **bad)
+/* What counters are read from; the rest of a set may have changed its shape since. */
+static bool is_counter(unsigned i)
+{
+	return i == M_CTL || i == M_VERDICTS || i == M_ACCESS0 || i == M_ACCESS1 || i == M_PAIR0 ||
+	       i == M_PAIR1 || i == M_ACCT || i == M_WL || i == M_REASONS;
+}
+
+static int set_open(int (*fd_of)(void *arg, const char *map), void *arg, bool counters, struct maps **ret,
+		    const char **bad)
 {
 	auto_cleanup(maps_freep) struct maps *m = calloc(1, sizeof(*m));
 	int ncpu = libbpf_num_possible_cpus(), r = 0;
@@ -164,6 +171,8 @@ int maps_open(int (*fd_of)(void *arg, const char *map), void *arg, struct maps *
 		return ncpu;
 	m->ncpu = (unsigned)ncpu;
 	for (unsigned i = 0; i < M_COUNT; i++) {
+		if (counters && !is_counter(i))
+			continue;
 		r = fd_of(arg, specs[i].name);
 		if (r >= 0)
 			r = map_take(m, i, r);
@@ -173,9 +182,9 @@ int maps_open(int (*fd_of)(void *arg, const char *map), void *arg, struct maps *
 			return r;
 		}
 	}
-	if (m->max[M_REASONS] < CW_R_COUNT || m->max[M_WORD] < 4 || m->max[M_ACCT] < 4) {
+	if (m->max[M_ACCT] < 4 || (!counters && (m->max[M_REASONS] < CW_R_COUNT || m->max[M_WORD] < 4))) {
 		if (bad)
-			*bad = m->max[M_WORD] < 4 ? "cw_word" : m->max[M_ACCT] < 4 ? "cw_acct" : "cw_reasons";
+			*bad = !counters && m->max[M_WORD] < 4 ? "cw_word" : m->max[M_ACCT] < 4 ? "cw_acct" : "cw_reasons";
 		return -EPROTO;
 	}
 	r = ctl_init(m);
@@ -184,13 +193,27 @@ int maps_open(int (*fd_of)(void *arg, const char *map), void *arg, struct maps *
 			*bad = specs[M_CTL].name;
 		return r;
 	}
-	r = eps_read(m);
-	if (!r)
-		r = nets_read(m);
-	if (r < 0)
-		return r;
+	if (!counters) {
+		r = eps_read(m);
+		if (!r)
+			r = nets_read(m);
+		if (r < 0)
+			return r;
+	}
 	*ret = take_ptr(m);
 	return 0;
+}
+
+int maps_open(int (*fd_of)(void *arg, const char *map), void *arg, struct maps **ret,
+	      const char **bad)
+{
+	return set_open(fd_of, arg, false, ret, bad);
+}
+
+int maps_open_counters(int (*fd_of)(void *arg, const char *map), void *arg, struct maps **ret,
+		       const char **bad)
+{
+	return set_open(fd_of, arg, true, ret, bad);
 }
 
 void maps_room(const struct maps *m, struct maps_room *ret)

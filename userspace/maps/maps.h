@@ -23,6 +23,13 @@ struct maps;
  */
 int maps_open(int (*fd_of)(void *arg, const char *map), void *arg, struct maps **ret,
 	      const char **bad);
+/*
+ * The same for a set that only gives its counters any more, left by another release: only
+ * ctl_read, access_map_*, wl_map_read and verdict_load may be asked. Flow and policy tables may
+ * have any shape.
+ */
+int maps_open_counters(int (*fd_of)(void *arg, const char *map), void *arg, struct maps **ret,
+		       const char **bad);
 void maps_free(struct maps *m);
 
 /* Room of every table: what the compiler must not exceed. */
