@@ -16,7 +16,7 @@ int cw_main(struct __sk_buff *skb)
 
 	if (!e || !(e->flags & CW_EP_ATTACHED))
 		return CW_RET_PASS;
-	if (!(e->flags & CW_EP_CLOSED) && !skb->vlan_present)
+	if (!(e->flags & CW_EP_CLOSED) && !skb->vlan_present && skb->tc_index != CW_FORGED_TAG)
 		r = cw_fast(skb, e, ep, from_pod);
 	if (r == CW_S_GO_ON)
 		r = cw_slow(skb, ep, from_pod);

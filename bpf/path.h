@@ -42,7 +42,7 @@ CW_INLINE int cw_begin(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 	w->now = (__u32)bpf_jiffies64();
 	w->len = CW_LEN(ctx);
 	w->segs = CW_SEGS(ctx);
-	w->reply = w->guessed = w->cut = w->count_flow = w->count_side = 0;
+	w->reply = w->guessed = w->cut = w->count_flow = w->count_side = w->forged = 0;
 	w->side = from_pod ? CW_EGRESS : CW_INGRESS;
 	w->outcome = CW_OUT_NONE;
 	w->reason = CW_R_NONE;
@@ -65,6 +65,7 @@ CW_INLINE __u32 cw_refuse(struct cw_work *w)
 {
 	struct cw_ctl *c = cw_ctl_get();
 
+	w->forged = w->from_pod && (w->reason == CW_R_SPOOF_IP || w->reason == CW_R_SPOOF_MAC);
 	if (w->quar || w->mode == CW_MODE_ENFORCE)
 		w->outcome = CW_OUT_DROP;
 	else if (w->mode == CW_MODE_OFF)
@@ -375,23 +376,21 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 	return CW_S_PASS;
 }
 
-/* Everything the fast path does not settle. Returns CW_S_PASS or CW_S_DROP. */
-CW_GLOBAL int cw_slow(cw_ctx *ctx, __u32 ep, __u32 from_pod)
+CW_INLINE int cw_way(cw_ctx *ctx, struct cw_work *w)
 {
-	struct cw_work *w = cw_work();
-	int r;
+	int r = cw_step_parse(ctx);
 
-	if (!w || cw_begin(ctx, ep, from_pod))
-		return CW_S_PASS;
-#ifndef CW_XDP
-	if (cw_mark && ctx->mark == cw_mark) { /* our own answer comes by */
-		ctx->mark = 0;
-		return CW_S_PASS;
-	}
-#endif
-	r = cw_step_parse(ctx);
 	if (r != CW_S_GO_ON)
 		return r;
+#ifndef CW_XDP
+	if (!w->from_pod && ctx->tc_index == CW_FORGED_TAG) {
+		/* Reported where it was sent; here it only must not be taken for what it says. */
+		if (!w->quar && w->mode != CW_MODE_ENFORCE)
+			return CW_S_PASS;
+		w->reason = CW_R_SPOOF_IP;
+		return cw_refuse(w);
+	}
+#endif
 	if (w->p.frag == CW_FRAG_LATER) {
 		r = cw_step_guard(ctx);
 		return r == CW_S_GO_ON ? cw_step_fragment() : r;
@@ -410,6 +409,28 @@ CW_GLOBAL int cw_slow(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 #ifndef CW_XDP
 	if (r == CW_S_DROP && w->outcome == CW_OUT_DROP && (w->v.flags & CW_V_REJECT))
 		return cw_reject(ctx);
+#endif
+	return r;
+}
+
+/* Everything the fast path does not settle. Returns CW_S_PASS or CW_S_DROP. */
+CW_GLOBAL int cw_slow(cw_ctx *ctx, __u32 ep, __u32 from_pod)
+{
+	struct cw_work *w = cw_work();
+	int r;
+
+	if (!w || cw_begin(ctx, ep, from_pod))
+		return CW_S_PASS;
+#ifndef CW_XDP
+	if (cw_mark && ctx->mark == cw_mark) { /* our own answer comes by */
+		ctx->mark = 0;
+		return CW_S_PASS;
+	}
+#endif
+	r = cw_way(ctx, w);
+#ifndef CW_XDP
+	if (w->forged && r == CW_S_PASS)
+		ctx->tc_index = CW_FORGED_TAG;
 #endif
 	return r;
 }

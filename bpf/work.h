@@ -19,6 +19,14 @@ const volatile __u32 cw_mark = 0x5ce11a11; /* marks our own answers on their way
 /* What a step says: TC_ACT_REDIRECT (7) may come out of reject and is returned as it is. */
 enum cw_step { CW_S_PASS, CW_S_DROP, CW_S_GO_ON };
 
+/*
+ * A forged packet that is let through (learn, alert, off) carries this in skb->tc_index to the
+ * receiving workload's hook on the same node, which then leaves it out of flows and accounts. The
+ * mark would do too, but other software routes and filters by marks. A workload that sets the
+ * index itself only keeps its own packets from being learned.
+ */
+#define CW_FORGED_TAG ((__u16)(cw_mark | 1))
+
 struct cw_work {
 	struct cw_pkt p, q;	/* the packet; the packet inside an ICMP error */
 	struct cw_addr l, r;	/* the workload's own address; the peer's */
@@ -46,6 +54,7 @@ struct cw_work {
 	__u8 count_flow;	/* this judgement opens the flow: count it once */
 	__u8 count_side;	/* first judgement of this side: count its outcome */
 	__u8 cut;		/* an established flow is being cut */
+	__u8 forged;		/* passes with a source that is not its sender's */
 	__u8 buf[128];		/* headers being read or built by reject */
 	__u32 sum;
 	__u8 chunk[256];

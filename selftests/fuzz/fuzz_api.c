@@ -15,12 +15,22 @@
 static struct fixture *fx;
 static unsigned requests;
 
-static void renew(void)
+static void leave(void)
 {
 	void *state = fx;
 
 	if (fx)
 		fixture_teardown(&state);
+	fx = NULL;
+}
+
+static void renew(void)
+{
+	void *state = NULL;
+
+	if (!fx)
+		atexit(leave);
+	leave();
 	fixture_setup(&state);
 	fx = state;
 	requests = 0;

@@ -180,7 +180,7 @@ daemon_start() {
 	for kv in "$@"; do sets+=(--set "$kv"); done
 	printf '%s\n' "$@" >$W/sets
 	printf 'node: n1\n' >$W/cellwalld.yaml
-	"$bin" --config $W/cellwalld.yaml --set node=n1 --set paths.state=$W/state --set paths.pins=/run/bpf/cw \
+	"$bin" --config $W/cellwalld.yaml --set node=n1 --set paths.state=$W/state --set "paths.pins=${PINS:-/run/bpf/cw}" \
 		--set api.socket=$SOCK --set 'clusterCIDRs=[10.99.0.0/24, "fd99::/64"]' \
 		--set maps.flows=65536 --set maps.rows=262144 --set maps.addresses=4096 --set maps.groups=1024 \
 		--set maps.endpoints=256 --set learn.drain=200ms "${sets[@]}" >>$W/daemon.log 2>&1 &
@@ -266,3 +266,5 @@ access_lines() {
 counters() { get /v1/counters | jq -r ".counters.$1"; }
 reason_dropped() { get /v1/counters | jq -r --arg r "$1" '.counters.reasons[$r].dropped // 0'; }
 in_force() { [ "$(counters inForce)" = true ]; }
+test_repaired() { [ "$(counters repaired)" -gt "$1" ]; }
+progs_gone() { [ "$(bpftool -j prog | jq '[.[]|select((.name//"")|startswith("cw_"))]|length')" -le "$1" ]; }

@@ -8,7 +8,7 @@ BUILD=$(realpath "${1:?usage: run.sh BUILD [TEST...]}") || exit 2
 shift
 [ "$(id -u)" = 0 ] || { echo "skip netns: needs root"; exit 77; }
 unshare -mnpf --kill-child true 2>/dev/null || { echo "skip netns: no namespaces here"; exit 77; }
-[ "${NETNS_BUILD:-1}" = 0 ] || make -s O="${BUILD#"$PWD"/}" netns-tools || { echo "not ok netns: the traffic tools do not build"; exit 1; }
+[ "${NETNS_BUILD:-1}" = 0 ] || make -s O="${BUILD#"$PWD"/}" netns-tools >"$BUILD/netns-tools.log" 2>&1 || { echo "not ok netns: the traffic tools do not build"; exit 1; }
 [ -x "$BUILD/bin/cellwalld" ] || { echo "not ok netns: $BUILD/bin/cellwalld is not built"; exit 1; }
 
 tests=("$@")

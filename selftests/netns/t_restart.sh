@@ -62,6 +62,7 @@ f() { jq -r --arg p "$1" --arg k "$2" '[.items[]|select(.port==$p and .egress!="
 sent=$(($(out_of a 1) + $(out_of a 2)))
 note "accesses: $(jq -c '[.items[]|{port,flows,packets,egress}]' $W/acc.json)"
 within "packets of the allowed access in the store (both ways)" $sent $((2 * sent + 10)) "$(f udp/8080 packets)"
+same "each flow in the store once, over all restarts" "2 2" "$(f tcp/8080 flows) $(f udp/8080 flows)"
 drops=$(get "/v1/accesses/$(jq -r '.items[]|select(.port=="udp/9090").id' $W/acc.json)" | jq .counts.egress.block)
 same "each dropped packet is in the store once" "$(out_of a 3)" "$drops"
 : "$before"

@@ -331,10 +331,7 @@ static void quarantined_done(struct ctl *c, const cJSON *plan, struct buf *b)
 		cut += json_i64(r, "flowsCut", 0);
 	}
 	buf_init(&t, 64);
-	if (us < 10000)
-		buf_printf(&t, "%.1f ms", (double)us / 1000);
-	else
-		put_duration(&t, us / 1000);
+	put_micros(&t, us);
 	after = buf_take(&t, NULL);
 	put_line(c, b, M_QUARANTINED, "ref", json_str(ch, "name") ?: c->args[0], "after", after, "n",
 		 num_str(n, cut), NULL);

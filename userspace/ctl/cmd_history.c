@@ -78,10 +78,7 @@ static void receipt_after_text(struct ctl *c, const cJSON *r, struct buf *b)
 	int64_t us = json_i64(r, "afterUs", 0);
 
 	(void)c;
-	if (us < 10000)
-		buf_printf(b, "%.1f ms", (double)us / 1000);
-	else
-		put_duration(b, us / 1000);
+	put_micros(b, us);
 }
 
 static void receipt_entries_text(struct ctl *c, const cJSON *r, struct buf *b)
@@ -184,17 +181,18 @@ int cmd_change_confirm(struct ctl *c)
 {
 	static const struct view v = { .before = confirmed_human };
 	auto_cleanup(cJSON_Deletep) cJSON *doc = NULL, *was = NULL;
-	auto_free char *path = generation_path(c, "/confirm"), *show = generation_path(c, "");
+	auto_free char *path = generation_path(c, "/confirm"), *show = NULL;
 	int r;
 
-	if (!path || !show)
+	if (!path)
 		return EXIT_USAGE;
+	show = generation_path(c, "");
 	r = api_call(c, "POST", path, NULL, NULL, &doc);
 	if (r == EXIT_REFUSED) { /* too late? */
 		struct fail_list keep = c->fails;
 
 		c->fails = (struct fail_list){};
-		if (api_call(c, "GET", show, NULL, NULL, &was) == 0 && json_str(was, "state") &&
+		if (show && api_call(c, "GET", show, NULL, NULL, &was) == 0 && json_str(was, "state") &&
 		    !strcmp(json_str(was, "state"), "reverted"))
 			r = EXIT_REVERTED;
 		fail_list_done(&c->fails);

@@ -160,9 +160,23 @@ int cmd_lab_down(struct ctl *c)
 
 /* ---- config show ----------------------------------------------------------------------------- */
 
+static void value_text(struct ctl *c, const cJSON *item, struct buf *b)
+{
+	const cJSON *v = json_get(item, "value");
+	auto_free char *text = NULL;
+
+	(void)c;
+	if (cJSON_IsString(v)) {
+		put_str(b, v->valuestring);
+		return;
+	}
+	text = v ? cJSON_PrintUnformatted(v) : NULL;
+	put_str(b, text);
+}
+
 static const struct col config_cols[] = {
 	{ "key", M_H_KEY, COL_STR, 0, NULL, 0 },
-	{ "value", M_H_VALUE, COL_STR, COL_CUT, NULL, 0 },
+	{ "value", M_H_VALUE, COL_STR, COL_CUT, value_text, 0 },
 	{ "source", M_H_FROM, COL_STR, COL_CUT, NULL, 0 },
 };
 

@@ -22,12 +22,15 @@ static void ready_item(struct ctl *c, const cJSON *it, struct buf *b)
 	const char *topic = json_str(it, "topic") ?: "-", *state = json_str(it, "state") ?: "-";
 	const char *pairs[READY_PARAMS_MAX][2];
 	char *values[READY_PARAMS_MAX];
-	bool ok = !strcmp(state, "ok");
+	const cJSON *params = json_get(it, "params");
+	/* a sum that falls short names nobody: those follow, one item each */
+	bool ok = !strcmp(state, "ok") || ((!strcmp(topic, "replicas") || !strcmp(topic, "peers")) &&
+					   !json_str(params, "subject") && !json_str(params, "src"));
 	size_t n = 0, k;
 	const cJSON *p;
 	struct buf t;
 
-	cJSON_ArrayForEach(p, json_get(it, "params")) {
+	cJSON_ArrayForEach(p, params) {
 		size_t len = p->string ? strlen(p->string) : 0;
 
 		if (n == READY_PARAMS_MAX)

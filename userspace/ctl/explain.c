@@ -208,6 +208,24 @@ static void before_put(struct ctl *c, const cJSON *in, const struct params *p, s
 	}
 }
 
+/* Which workloads a reason was seen at, where no access stands behind it. */
+static void seen_put(struct ctl *c, const cJSON *in, struct buf *b)
+{
+	const cJSON *s;
+
+	cJSON_ArrayForEach(s, json_get(in, "seen")) {
+		auto_free char *last = NULL;
+		struct buf t;
+		char n[24];
+
+		buf_init(&t, 64);
+		clock_put(c, &t, json_str(s, "last"));
+		last = buf_take(&t, NULL);
+		put_line(c, b, M_SEEN_REASON, "who", json_str(s, "who"), "count",
+			 num_str(n, json_i64(s, "count", 0)), "last", last, NULL);
+	}
+}
+
 bool explain_put(struct ctl *c, struct buf *b, const cJSON *doc)
 {
 	const char *key = json_str(doc, "key") ?: "-", *subject = json_str(doc, "subject") ?: "-", *next = NULL;
@@ -233,6 +251,7 @@ bool explain_put(struct ctl *c, struct buf *b, const cJSON *doc)
 	buf_done(&t);
 	if (!name)
 		before_put(c, in, &p, b);
+	seen_put(c, in, b);
 	buf_init(&t, 65536);
 	next = json_str(in, "next");
 	if (next)
@@ -253,7 +272,8 @@ static void explain_human(struct ctl *c, const cJSON *doc, struct buf *b)
 		put_line(c, b, M_TEXT, "text", json_str(doc, "key"), NULL);
 }
 
-/* Reasons and errors need no daemon: it is asked for ids, and for what this program does not know. */
+/* What a reason or an error means is known here; the daemon adds where a reason was seen, and is
+ * asked for ids. Without it the meaning is still told. */
 int cmd_explain(struct ctl *c)
 {
 	static const struct view v = { .before = explain_human };
@@ -262,7 +282,11 @@ int cmd_explain(struct ctl *c)
 	struct query q = {};
 	int r = 0;
 
-	if (!flag_given(c, FLAG_INPUT) && row_find(explain_names, explain_nnames, what)) {
+	query_add(&q, "what", what);
+	if (flag_given(c, FLAG_INPUT) || !row_find(explain_names, explain_nnames, what)) {
+		r = api_get(c, "/v1/explain", &q, &doc);
+	} else if (strchr(what, '.') || api_call(c, "GET", "/v1/explain", &q, NULL, &doc)) {
+		fail_list_done(&c->fails);
 		doc = cJSON_CreateObject();
 		cJSON_AddStringToObject(doc, "apiVersion", "cellwall.io/v1");
 		cJSON_AddStringToObject(doc, "kind", "Explanation");
@@ -270,10 +294,7 @@ int cmd_explain(struct ctl *c)
 		cJSON_AddStringToObject(doc, "key", what);
 		cJSON_AddStringToObject(doc, "text", explain_text(what, LANG_EN, NULL));
 		cJSON_AddObjectToObject(doc, "params");
-	} else {
-		query_add(&q, "what", what);
-		r = api_get(c, "/v1/explain", &q, &doc);
-		query_done(&q);
 	}
+	query_done(&q);
 	return r ?: emit(c, doc, &v);
 }

@@ -184,7 +184,12 @@ static int render(struct ctl *c, const struct output *o, const cJSON *doc, const
 		if (!v->name_key)
 			return format_fail(c, o, v);
 		cJSON_ArrayForEach(it, items_of(doc, v)) {
-			put_str(b, json_str(it, v->name_key));
+			const cJSON *name = json_get(it, v->name_key);
+
+			if (cJSON_IsNumber(name))
+				buf_printf(b, "%.0f", name->valuedouble);
+			else
+				put_str(b, cJSON_IsString(name) ? name->valuestring : NULL);
 			buf_adds(b, "\n");
 		}
 		return 0;

@@ -344,10 +344,7 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b)
 	warnings_put(c, plan, b);
 	receipts_sum(plan, &applied, &all, &us, &cut);
 	buf_init(&t, 64);
-	if (us && us < 10000)
-		buf_printf(&t, "%.1f ms", (double)us / 1000);
-	else
-		put_duration(&t, us / 1000);
+	put_micros(&t, us);
 	after = buf_take(&t, NULL);
 	snprintf(gen, sizeof(gen), "%" PRId64, json_i64(json_get(plan, "generation"), "to", 0));
 	put_line(c, b, all ? M_DONE : M_DONE_NO_NODE, "generation", gen, "applied", num(ok, applied), "nodes",

@@ -50,6 +50,16 @@ void put_duration(struct buf *b, int64_t ms)
 		buf_printf(b, "%" PRId64 "d %02" PRId64 "h", s / 86400, s / 3600 % 24);
 }
 
+void put_micros(struct buf *b, int64_t us)
+{
+	if (us < 1000)
+		buf_printf(b, "%" PRId64 " us", us);
+	else if (us < 10000)
+		buf_printf(b, "%.1f ms", (double)us / 1000);
+	else
+		put_duration(b, us / 1000);
+}
+
 static int64_t now_ns(const struct ctl *c)
 {
 	struct timespec ts;

@@ -325,9 +325,12 @@ static int split_addrs(struct commit *c)
 		uint32_t x = n->mid != NIL ? n->mid : n->eid;
 		struct cw_addr v;
 
-		if (n->gone ? !n->pub_set || !split_of(set, x, n->pub.eid)
-			    : n->pub_set ? !split_of(set, x, n->pub.eid)
-					 : set->eids.v[x].published || set->eids.v[x].pred == NIL)
+		if (n->gone && !n->pub_set)
+			continue;
+		/* A new prefix comes before the one that covers it begins to mean something else. */
+		if (n->pub_set ? !split_of(set, x, n->pub.eid)
+			       : n->from == NIL || !set->eids.v[n->from].published ||
+					 (x != n->from && !split_of(set, x, set->eids.v[n->from].number)))
 			continue;
 		v = net_value(set, n, x);
 		c->split = true;

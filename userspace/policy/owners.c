@@ -239,6 +239,7 @@ static int nets_diff(struct policy_set *set, struct chgs *chgs)
 					c.old = u->eid;
 			}
 			r->gone = false;
+			r->from = c.existing ? NIL : c.old;
 			c.net = r;
 			if (vec_push(chgs, c) || net_touch(set, r))
 				return -ENOMEM;

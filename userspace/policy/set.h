@@ -207,7 +207,7 @@ struct netrec {
 	struct prefix p;
 	uint8_t realm;
 	uint32_t eid, mid;
-	uint32_t aset;
+	uint32_t from;		/* not published yet: slot that speaks for it meanwhile, or NIL */
 	struct cw_addr pub;
 	bool pub_set, seen, gone, dirty, was_used;
 	uint64_t pub_seq, asked_seq;
