@@ -10,3 +10,7 @@ $(O)/bench/prices: selftests/bench/prices.c bpf/include/cw_abi.h
 		$(call pkg_libs,libbpf) -lpthread
 bench-tools: $(O)/bench/prices $(O)/bench/ref.bpf.o $(O)/bench/walk.bpf.o
 .PHONY: bench-tools
+
+PROGRAMS += bench_compile
+bench_compile_MAIN := selftests/bench/bench_compile.c
+bench_compile_ROOMS := policy identity base

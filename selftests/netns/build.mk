@@ -5,7 +5,11 @@ $(NETNS_TOOLS): $(O)/netns/%: selftests/netns/src/%.c selftests/netns/src/wire.h
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -g -O2 -fno-strict-aliasing $(WARN) -o $@ $<
-netns-tools: $(NETNS_TOOLS)
+$(O)/netns/foreign.bpf.o: selftests/netns/src/foreign.bpf.c
+	$(call say,BPF,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -idirafter /usr/include/$(MULTIARCH) -c $< -o $@
+netns-tools: $(NETNS_TOOLS) $(O)/netns/foreign.bpf.o
 	@mkdir -p $(O)/netns
 	$(Q)CPPFLAGS=-DCW_TEST_LAYOUT cw_tc_BPFFLAGS=-DCW_TEST_LAYOUT cw_xdp_BPFFLAGS=-DCW_TEST_LAYOUT \
 		$(MAKE) -s --no-print-directory O=$(O)/netns/layout $(O)/netns/layout/bin/cellwalld

@@ -133,16 +133,21 @@ static void empty_hash(int fd, size_t key_size)
 /* Zeroes an array, per CPU or not. */
 static void empty_array(int fd, size_t value_size)
 {
-	int ncpu = libbpf_num_possible_cpus();
+	size_t each = ((value_size + 7) & ~7ul) * (size_t)libbpf_num_possible_cpus();
 	struct bpf_map_info info = {};
-	uint32_t len = sizeof(info);
+	uint32_t len = sizeof(info), n;
+	auto_free uint32_t *keys = NULL;
 	auto_free void *zero = NULL;
 
 	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
-	zero = calloc((size_t)ncpu, (value_size + 7) & ~7ul);
+	n = info.max_entries;
+	keys = calloc(n, sizeof(*keys));
+	zero = calloc(n, each);
+	assert_non_null(keys);
 	assert_non_null(zero);
-	for (uint32_t i = 0; i < info.max_entries; i++)
-		assert_int_equal(bpf_map_update_elem(fd, &i, zero, 0), 0);
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = i;
+	assert_int_equal(bpf_map_update_batch(fd, keys, zero, &n, NULL), 0);
 }
 
 void rig_clear(struct rig *r)

@@ -31,7 +31,7 @@ static int buf_room(struct buf *b, size_t n)
 		return b->err;
 	if (n > b->max || b->len > b->max - n)
 		return b->err = -E2BIG;
-	if (b->len + n < b->cap)
+	if (b->data && b->len + n < b->cap)
 		return 0;
 	while (cap <= b->len + n) {
 		if (cap > SIZE_MAX / 2)

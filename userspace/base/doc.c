@@ -81,6 +81,8 @@ static void put_place(struct buf *b, const struct doc *d, unsigned line, const c
 		buf_printf(b, ", document %u", d->number);
 	if (d->path_len)
 		buf_printf(b, ", %s", d->path);
+	if (!value)
+		return;
 	if (cJSON_IsString(value)) {
 		buf_adds(b, ": \"");
 		put_short(b, value->valuestring, VALUE_SHOWN_MAX);

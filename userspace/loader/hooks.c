@@ -256,8 +256,8 @@ static int link_attach(struct hooks *t, const struct hook *h, int prog_fd, uint3
 	struct inside in = { .h = h, .prog_fd = prog_fd, .flags = flags };
 	struct twin tw = { .h = h, .fd = -1 };
 	auto_close int link_fd = -1;
+	struct hook_state st = {};
 	struct link_facts lf;
-	struct hook_state st;
 	char path[PATH_MAX];
 	int r;
 

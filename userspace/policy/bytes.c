@@ -5,11 +5,14 @@
 
 void bytes_put(struct bytes *b, const void *p, size_t n)
 {
-	if (b->err)
-		return;
-	if (vec_reserve(b, b->n + n)) {
-		b->err = -ENOMEM;
-		return;
+	if (__builtin_expect(b->cap - b->n < n, 0)) {
+		if (b->err)
+			return;
+		if (vec_reserve(b, b->n + n)) {
+			b->err = -ENOMEM;
+			b->n = b->cap = 0; /* nothing fits from here on */
+			return;
+		}
 	}
 	if (n)
 		memcpy(b->v + b->n, p, n);
@@ -23,10 +26,11 @@ void bytes_u32(struct bytes *b, uint32_t x)
 
 void bytes_str(struct bytes *b, const char *s)
 {
-	uint32_t n = s ? (uint32_t)strlen(s) : 0;
+	uint32_t n = s && *s ? (uint32_t)strlen(s) : 0;
 
-	bytes_u32(b, n);
-	bytes_put(b, s, n);
+	bytes_put(b, &n, sizeof(n));
+	if (n)
+		bytes_put(b, s, n);
 }
 
 void bytes_labels(struct bytes *b, const struct labels *l)
