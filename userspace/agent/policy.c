@@ -219,8 +219,8 @@ static void gc_start(struct agent *a)
 
 int agent_commit(void *node, struct node_receipt *ret)
 {
-	uint64_t t0 = agent_mono_ns();
 	struct agent *a = node;
+	uint64_t t0;
 	struct policy_sink sink;
 	struct policy_stats st;
 	struct agent_sink ms;
@@ -236,6 +236,7 @@ int agent_commit(void *node, struct node_receipt *ret)
 		agent_abort(a);
 		return log_err(r, "cannot note identities; dir='%s'", a->state_dir);
 	}
+	t0 = agent_mono_ns();
 	sink_of(a, &ms, &sink);
 	r = policy_set_commit(a->policy, take_ptr(a->plan), &sink);
 	if (r < 0) {
@@ -249,9 +250,9 @@ int agent_commit(void *node, struct node_receipt *ret)
 	receipt_fill(a, &st, ret);
 	if (r < 0)
 		return r;
+	ret->after_us = (uint32_t)((agent_mono_ns() - t0) / 1000);
 	if (!a->first_commit_ns)
 		a->first_commit_ns = agent_mono_ns();
-	ret->after_us = (uint32_t)((agent_mono_ns() - t0) / 1000);
 	agent_share(a);
 	gc_start(a);
 	agent_shield(a);

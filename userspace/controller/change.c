@@ -231,6 +231,7 @@ static int put_in_force(struct controller *c, struct change_req *q, const struct
 	if (e < 0)
 		return undo_commit(c, q, receipt, e, f);
 	receipt->generation = q->next.generation;
+	receipt->flows_cut = (uint32_t)p->cut; /* as counted for the plan, a moment ago */
 	(void)store_receipt_put(c->store, q->next.generation, receipt); /* the change holds without it */
 	c->receipt = *receipt;
 	c->dirty = false;
