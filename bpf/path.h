@@ -305,12 +305,12 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 	if (!f)
 		return cw_step_new();
 	w->reply = w->a_is_src == !!(f->flags & CW_FLOW_F_B_ORIG);
-	/* A SYN on a tuple that is over opens a new flow; on a live one it is not believed. Nor is a
-	 * request against the flow's direction an answer, whatever its id. */
+	/* A SYN on a tuple that is over opens a new flow; on a live one it is not believed. Nor is an
+	 * ICMP request an answer, or an answer a request, because the flow's id fits. */
 	if (cw_flow_expired(f, w->p.proto, w->now) ||
 	    (f->state == CW_FLOW_CLOSED && w->p.proto == CW_PROTO_TCP &&
 	     (w->p.tcp_flags & (CW_TCP_SYN | CW_TCP_ACK)) == CW_TCP_SYN) ||
-	    (w->reply && w->p.icmp_query && cw_icmp_is_request(w->p.family, w->p.icmp_type))) {
+	    (w->p.icmp_query && w->reply == cw_icmp_is_request(w->p.family, w->p.icmp_type))) {
 		r = cw_step_guard(ctx);
 		return r == CW_S_GO_ON ? cw_step_new() : r;
 	}

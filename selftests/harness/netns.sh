@@ -268,3 +268,4 @@ reason_dropped() { get /v1/counters | jq -r --arg r "$1" '.counters.reasons[$r].
 in_force() { [ "$(counters inForce)" = true ]; }
 test_repaired() { [ "$(counters repaired)" -gt "$1" ]; }
 progs_gone() { [ "$(bpftool -j prog | jq '[.[]|select((.name//"")|startswith("cw_"))]|length')" -le "$1" ]; }
+no_link() { ! ip link show "$1" >/dev/null 2>&1; }

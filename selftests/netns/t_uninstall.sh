@@ -4,6 +4,7 @@ node_up
 for n in 1 2 3 4; do pod_up $n; done
 serve p2 8080 9090
 serve p4 8080 9090
+off() { "$BUILD/bin/cellwalld" --config $W/cellwalld.yaml --set paths.state=$W/state --set "paths.pins=$1" --uninstall; }
 before() { find /sys/fs/bpf /run/bpf 2>/dev/null | sort; tc qdisc show | grep -v noqueue; ip -o link | wc -l; ip netns list | sort; cut -d' ' -f2 /proc/mounts | sort; bpftool -j link | jq length; }
 before >$W/before
 progs0=$(bpftool -j prog | jq '[.[]|select((.name//"")|startswith("cw_"))]|length')
@@ -28,16 +29,18 @@ drain
 same "and records only its own" "two" "$(get /v1/accesses | jq -r '[.items[].srcNamespace]|unique|join(" ")')"
 daemon_stop
 same "stopped: the second still enforces" timeout "$(t p3 tcp "$(v6 p4)" 8080 200)"
-"$BUILD/bin/cellwalld" --config $W/cellwalld.yaml --set paths.pins=/run/bpf/cw2 --uninstall >$W/un.log 2>&1
+off /run/bpf/cw2 >$W/un.log 2>&1
 same "uninstall works" 0 $?
 same "uninstalled: passes" ok "$(t p3 tcp "$(v6 p4)" 8080 1000)"
 W=$W1 SOCK=$SOCK1 DAEMON=$A
 mode ns/one enforce
 same "the first is still in force" timeout "$(t p1 tcp "$(v4 p2)" 8080 200)"
-"$BUILD/bin/cellwalld" --config $W/cellwalld.yaml --set paths.pins=/run/bpf/cw --uninstall >$W/un2.log 2>&1
-note "uninstall beside the running daemon: $? $(head -c 200 $W/un2.log)"
+off /run/bpf/cw >$W/un.log 2>&1
+same "refused while the daemon runs" 6 $?
+like "and says why" "still runs" "$(cat $W/un.log)"
+same "nothing was removed" timeout "$(t p1 tcp "$(v4 p2)" 8080 200)"
 daemon_stop
-"$BUILD/bin/cellwalld" --config $W/cellwalld.yaml --set paths.pins=/run/bpf/cw --uninstall >$W/un.log 2>&1
+off /run/bpf/cw >$W/un.log 2>&1
 same "uninstall of the first works" 0 $?
 same "uninstalled: passes without it" ok "$(t p1 tcp "$(v4 p2)" 8080 1000)"
 sleep 0.3

@@ -227,8 +227,10 @@ static void icmp_types(void **state)
 
 	rig_side(r, GROUP(POD_A), CW_EGRESS, CW_MODE_ENFORCE, false, V_BLOCK_DEFAULT, CELLS(
 		{ 0, PORT(1, 8 << 8), V_ALLOW }, { 0, PORT(1, 10 << 8), V_ALLOW }, { 0, PORT(1, 40 << 8 | 3), V_ALLOW }));
-	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		print_message("  %d/%d\n", t[i].type, t[i].code);
 		assert_int_equal(send_icmp(r, POD_A, FROM, IP4[POD_A], NODE4, t[i].type, t[i].code, 77), t[i].want);
+	}
 }
 
 /* A long row: 17 steps find each of 4,000 intervals. */

@@ -334,10 +334,28 @@ static void usage(FILE *f)
 	      "  --version\n", f);
 }
 
+/* A daemon that still runs would be left blind: it would neither judge nor know why. */
+static bool is_running(const struct config *c)
+{
+	auto_free char *path = NULL;
+	auto_close int fd = -1;
+
+	if (asprintf(&path, "%s/lock", c->state_dir) < 0)
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+}
+
 static int uninstall(const struct config *c)
 {
-	int r = uninstall_all(c->pin_root);
+	int r;
 
+	if (is_running(c)) {
+		fprintf(stderr, "error[agent.running]: a cellwalld still runs with this state directory, nothing was removed\n"
+			"  at:       %s\n  next:     systemctl stop cellwalld\n", c->state_dir);
+		return 6;
+	}
+	r = uninstall_all(c->pin_root);
 	if (r < 0) {
 		fprintf(stderr, "error[agent.uninstall]: cannot remove everything under %s: %s\n", c->pin_root,
 			strerror(-r));

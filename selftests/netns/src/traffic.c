@@ -510,7 +510,7 @@ static int ping(int argc, char **argv)
 	return 0;
 }
 
-/* ---- standing TCP connection: stream ADDR PORT GAP_MS --------------------------------------------------------
+/* ---- standing TCP connection: stream ADDR PORT GAP_MS [SRCPORT] --------------------------------------------------------
  * A number every GAP_MS, each echoed, until SIGTERM or an error:
  * "WORD sent N echoed N maxgap_ms N lastecho_us N" (last: monotonic clock). */
 
@@ -518,10 +518,9 @@ static int stream(int argc, char **argv)
 {
 	long gap = num(argv[2]);
 	uint64_t sent = 0, echoed = 0, last = now_us(), maxgap = 0, quiet = 0;
-	int fd, err = tcp_open(argv[0], num(argv[1]), 3000, 0, &fd);
+	int fd, err = tcp_open(argv[0], num(argv[1]), 3000, argc > 3 ? num(argv[3]) : 0, &fd);
 	char buf[4096];
 
-	(void)argc;
 	fprintf(stderr, "%s\n", word(err));
 	while (!err && !stop) {
 		uint64_t t0 = now_us();
