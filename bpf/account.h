@@ -45,7 +45,7 @@ CW_INLINE void cw_access_key_make(struct cw_work *w)
 
 		/* A reply belongs to its request's access. */
 		if (w->reply && w->p.icmp_query)
-			t = w->p.family == 6 ? 128 : t == 0 ? 8 : t - 1;
+			t = cw_icmp_request(w->p.family, t);
 		k->port = (__u16)(t << 8 | (w->p.icmp_query ? 0 : w->p.icmp_code));
 	} else {
 		k->port = w->reply ? w->p.sport : w->p.dport;
@@ -161,7 +161,7 @@ CW_INLINE __u32 cw_account(struct cw_work *w, struct cw_ctl *c, __u32 *acct)
 		type = 1;
 	}
 	if (type) {
-		a->announced = w->now | 1;
+		a->announced = w->now + !w->now; /* 0 says never */
 		if (out == CW_OUT_DROP)
 			type = CW_EV_DROP;
 		else if (out == CW_OUT_WOULD_BLOCK || out == CW_OUT_ALERT)

@@ -54,7 +54,7 @@ CW_INLINE void cw_event_guard(struct cw_work *w, struct cw_ctl *c)
 	last = &g->last[w->reason & 31];
 	if (*last && (__s32)(w->now - *last) < (__s32)c->event_gap)
 		return;
-	*last = w->now | 1;
+	*last = w->now + !w->now;
 	w->verdict = 0;
 	w->ak.port = 0;
 	cw_event_send(w, c, CW_EV_GUARD);

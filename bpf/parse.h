@@ -52,8 +52,7 @@ enum cw_frag_kind { CW_FRAG_NONE, CW_FRAG_FIRST, CW_FRAG_LATER };
 struct cw_pkt {
 	__u32 saddr[4], daddr[4]; /* wire order; IPv4 as ::ffff:a.b.c.d */
 	__u32 frag_id;
-	__u16 sport, dport;	  /* host order; ICMP queries: the id in both; other ICMP: type << 8 |
-				   * code and 0, so that no two kinds share a flow; others 0 */
+	__u16 sport, dport;	  /* host order; of ICMP see cw_icmp_ports(); others 0 */
 	__u16 ethertype;	  /* host order */
 	__u16 l3, l4;		  /* offsets from the start of the frame */
 	__u8 smac[6], dmac[6];
@@ -142,10 +141,28 @@ CW_INLINE int cw_icmp_is_query(__u8 family, __u8 type)
 	return type == 128 || type == 129;
 }
 
-/* The half of a query that asks: what it opens is never an answer. */
-CW_INLINE int cw_icmp_is_request(__u8 family, __u8 type)
+/* The type that asks, of either half of a query. */
+CW_INLINE __u8 cw_icmp_request(__u8 family, __u8 type)
 {
-	return family == 4 ? type == 8 || type == 13 || type == 15 || type == 17 : type == 128;
+	if (family == 6)
+		return 128;
+	return type == 0 || type == 8 ? 8 : type - !(type & 1);
+}
+
+/*
+ * What stands for ports, so that no two kinds of message share a flow: who asks has the id, who is
+ * asked the type of the request; of messages without an answer the destination has type and code.
+ */
+CW_INLINE void cw_icmp_ports(struct cw_pkt *p, __u8 type, __u8 code, __u16 id)
+{
+	__u8 asks = cw_icmp_request(p->family, type);
+
+	p->sport = 0;
+	p->dport = (__u16)(type << 8 | code);
+	if (!cw_icmp_is_query(p->family, type))
+		return;
+	p->sport = type == asks ? id : (__u16)(asks << 8);
+	p->dport = type == asks ? (__u16)(asks << 8) : id;
 }
 
 /* Ports, type, flags at p->l4. Nothing is read from later fragments. */
@@ -189,8 +206,7 @@ CW_INLINE __u32 cw_parse_l4(cw_ctx *ctx, struct cw_pkt *p, __u32 end)
 	else
 		p->icmp_error = p->icmp_type >= 1 && p->icmp_type <= 4;
 	p->icmp_query = cw_icmp_is_query(p->family, p->icmp_type);
-	p->sport = p->icmp_query ? cw_ntohs(ports[2]) : cw_ntohs(ports[0]);
-	p->dport = p->icmp_query ? p->sport : 0;
+	cw_icmp_ports(p, p->icmp_type, p->icmp_code, cw_ntohs(ports[2]));
 	return CW_R_NONE;
 }
 
@@ -448,10 +464,7 @@ CW_INLINE int cw_parse_inner(cw_ctx *ctx, const struct cw_pkt *p, struct cw_pkt 
 	if (CW_LOAD(ctx, off, ports, sizeof(ports)))
 		return -1;
 	if (next == CW_PROTO_ICMP || next == CW_PROTO_ICMP6) {
-		__u8 query = cw_icmp_is_query(q->family, cw_ntohs(ports[0]) >> 8);
-
-		q->sport = query ? cw_ntohs(ports[2]) : cw_ntohs(ports[0]);
-		q->dport = query ? q->sport : 0;
+		cw_icmp_ports(q, cw_ntohs(ports[0]) >> 8, cw_ntohs(ports[0]) & 0xff, cw_ntohs(ports[2]));
 	} else {
 		q->sport = cw_ntohs(ports[0]);
 		q->dport = cw_ntohs(ports[1]);

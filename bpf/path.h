@@ -236,6 +236,11 @@ CW_INLINE void cw_side_set(struct cw_work *w, struct cw_flow_side *s)
 	s->gen = CW_WORD_GEN(w->word);
 }
 
+CW_INLINE int cw_asks(const struct cw_work *w)
+{
+	return w->p.icmp_type == cw_icmp_request(w->p.family, w->p.icmp_type);
+}
+
 /* A flow nobody knows yet, or one that is over: judged as new. */
 CW_GLOBAL int cw_step_new(void)
 {
@@ -263,6 +268,12 @@ CW_GLOBAL int cw_step_new(void)
 	r = cw_step_judge();
 	if (r == CW_S_DROP)
 		return r;
+	/* Nor does an answer that nobody asked for. */
+	if (w->p.icmp_query && !cw_asks(w)) {
+		if (w->outcome != CW_OUT_NONE)
+			cw_account_traffic(c, w->f.acct, w->segs, w->len);
+		return CW_S_PASS;
+	}
 
 	__builtin_memset(&w->f.side, 0, sizeof(w->f.side));
 	w->f.seen = w->now;
@@ -310,7 +321,7 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 	if (cw_flow_expired(f, w->p.proto, w->now) ||
 	    (f->state == CW_FLOW_CLOSED && w->p.proto == CW_PROTO_TCP &&
 	     (w->p.tcp_flags & (CW_TCP_SYN | CW_TCP_ACK)) == CW_TCP_SYN) ||
-	    (w->p.icmp_query && w->reply == cw_icmp_is_request(w->p.family, w->p.icmp_type))) {
+	    (w->p.icmp_query && w->reply == cw_asks(w))) {
 		r = cw_step_guard(ctx);
 		return r == CW_S_GO_ON ? cw_step_new() : r;
 	}

@@ -42,12 +42,24 @@ suite() { # NAME COMMAND...
 }
 
 units() { # every unit test binary of a build directory
-	local rc=0 t
+	local all=0 rc t log
+	log=$(mktemp)
 	while read -r t; do
 		echo "# $t"
-		timeout -k 5 300 "$t" || rc=1
+		timeout -k 5 300 "$t" >"$log" 2>&1
+		rc=$?
+		cat "$log"
+		if [ "$rc" != 0 ]; then
+			all=1
+			grep -qaE '^\[  FAILED  \] [0-9]+ test' "$log" || echo "not ok $t: ended with $rc without a failed test"
+		elif ! grep -qaE '^\[  (PASSED |SKIPPED) \] [0-9]+ test' "$log"; then
+			all=1
+			echo "not ok $t: no summary"
+		fi
 	done < <(find "$1/test" -type f -perm -u+x -name 'test_*' | sort)
-	return $rc
+	[ -s "$log" ] || { echo "not ok units: no test in $1/test"; all=1; }
+	rm -f "$log"
+	return $all
 }
 
 suite lint selftests/lint/lint.sh

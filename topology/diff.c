@@ -63,18 +63,16 @@ static int sums_make(const struct graph_view *v, struct sum **ret, size_t *ret_n
 	return 0;
 }
 
+/* Of a line that is only in one view, that one stands for both sides. */
 static struct graph_diff_item item(enum graph_change change, const struct sum *was, const struct sum *is)
 {
-	const struct sum *s = is ? is : was;
-	struct graph_diff_item it = { .change = change, .id = s->id, .src = s->src, .dst = s->dst,
-				      .port = s->port, .flows = s->flows, .state_before = s->state,
-				      .state_after = s->state };
+	struct graph_diff_item it = { .change = change, .id = is->id, .src = is->src, .dst = is->dst,
+				      .port = is->port, .flows = is->flows, .state_before = was->state,
+				      .state_after = is->state };
 
-	if (was) {
+	if (change != GRAPH_NEW)
 		memcpy(it.before, was->outcome, sizeof(it.before));
-		it.state_before = was->state;
-	}
-	if (is)
+	if (change != GRAPH_GONE)
 		memcpy(it.after, is->outcome, sizeof(it.after));
 	return it;
 }
@@ -115,10 +113,12 @@ int graph_diff_make(const struct graph_view *before, const struct graph_view *af
 		int r = i == na ? 1 : k == nb ? -1 : sum_cmp(&a[i], &b[k]);
 
 		if (r < 0) {
-			d.items[d.n++] = item(GRAPH_GONE, &a[i++], NULL);
+			d.items[d.n++] = item(GRAPH_GONE, &a[i], &a[i]);
+			i++;
 			d.gone++;
 		} else if (r > 0) {
-			d.items[d.n++] = item(GRAPH_NEW, NULL, &b[k++]);
+			d.items[d.n++] = item(GRAPH_NEW, &b[k], &b[k]);
+			k++;
 			d.added++;
 		} else {
 			if (memcmp(a[i].outcome, b[k].outcome, sizeof(a[i].outcome))) {
@@ -132,7 +132,7 @@ int graph_diff_make(const struct graph_view *before, const struct graph_view *af
 		}
 	}
 	*ret = d;
-	d = (struct graph_diff){};
+	d = (struct graph_diff){}; /* NOLINT(clang-analyzer-deadcode.DeadStores): its cleanup reads it */
 	return 0;
 }
 

@@ -180,12 +180,12 @@ static void legend(struct buf *b, const struct palette *p)
 	};
 
 	buf_printf(b, "  subgraph \"cluster_legend\" { label=\"verdict = colour and arrowhead, state = line, "
-		      "bytes = width\"; color=\"%s\"; style=dotted;\n", p->grey);
+		      "bytes = width\"; color=\"%s\"; style=dotted; fontsize=11; "
+		      "node [shape=point, width=0.02]; edge [fontsize=11];\n", p->grey);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		buf_printf(b, "    \"(legend %zu)\" [shape=point]; "
-			      "\"(legend %zu text)\" [shape=plaintext, style=\"\", label=\"%s\"];\n"
-			      "    \"(legend %zu)\" -> \"(legend %zu text)\" [color=\"%s\", style=%s, arrowhead=%s, penwidth=2];\n",
-			   i, i, rows[i].word, i, i, export_color(p, rows[i].o), rows[i].style, rows[i].head);
+		buf_printf(b, "    \"(legend %zu)\" -> \"(legend %zu end)\" [label=\"%s\", color=\"%s\", style=%s, "
+			      "arrowhead=%s, penwidth=2];\n",
+			   i, i, rows[i].word, export_color(p, rows[i].o), rows[i].style, rows[i].head);
 	buf_adds(b, "  }\n");
 }
 
@@ -203,14 +203,15 @@ static void heading(struct buf *b, const struct graph_view *v, const struct grap
 			esc_visible(b, text.data);
 		}
 	}
-	buf_adds(b, "\n  graph [rankdir=LR, newrank=true, fontname=\"sans-serif\"");
+	/* each frame is ranked by itself (no newrank) and named in its corner: fewer lines cross both */
+	buf_adds(b, "\n  graph [rankdir=LR, labeljust=l, nodesep=0.4, ranksep=0.8, fontname=\"sans-serif\"");
 	if (opt->dark)
 		buf_printf(b, ", bgcolor=\"%s\", fontcolor=\"%s\"", p->ground, p->ink);
 	buf_printf(b, "]; node [shape=box, style=\"rounded,filled\", fillcolor=\"%s\", color=\"%s\"", p->fill, p->line);
 	if (opt->dark)
 		buf_printf(b, ", fontcolor=\"%s\"]; edge [fontcolor=\"%s\"", p->ink, p->ink);
 	/* charts are read on screens: Graphviz's own default is a serif face */
-	buf_adds(b, "];\n  node [fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\"];\n");
+	buf_adds(b, "];\n  node [fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\", fontsize=12];\n");
 	buf_done(&text);
 	buf_init(&text, 8192);
 	if (export_folded(v, &text))

@@ -6,6 +6,7 @@
  * targets, so that nodes and lines are made once, at the end, from the same table.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -83,7 +84,6 @@ static const char *lift(struct maker *m, uint32_t i, enum graph_level l)
 {
 	const struct gnode *n = &m->g->nodes.v[i];
 	char ns[GRAPH_NAME_MAX + 8];
-	size_t len;
 
 	if (n->outside || !*n->ns || !strcmp(n->kind, "ns"))
 		return n->ref;
@@ -94,9 +94,7 @@ static const char *lift(struct maker *m, uint32_t i, enum graph_level l)
 	case GRAPH_SERVICE:
 		return lift(m, i, GRAPH_CONTROLLER);
 	case GRAPH_NAMESPACE:
-		len = strlen(n->ns);
-		memcpy(ns, "ns/", 3);
-		memcpy(ns + 3, n->ns, len + 1);
+		(void)snprintf(ns, sizeof(ns), "ns/%s", n->ns);
 		return graph_strings_add(m->strings, ns);
 	default:
 		return n->ref;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view_lines.c - from targets and kept accesses to sorted nodes and merged lines. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -184,13 +185,7 @@ static int make_ids_unique(struct maker *m)
 		for (size_t k = 0; run > 1 && k < run; k++) {
 			struct graph_vedge *e = &v->edges[i + k];
 
-			size_t a = strlen(first), b = strlen(v->nodes[e->src].ref), c = strlen(v->nodes[e->dst].ref);
-
-			memcpy(id, first, a);
-			id[a] = '/';
-			memcpy(id + a + 1, v->nodes[e->src].ref, b);
-			id[a + 1 + b] = '/';
-			memcpy(id + a + b + 2, v->nodes[e->dst].ref, c + 1);
+			(void)snprintf(id, sizeof(id), "%s/%s/%s", first, v->nodes[e->src].ref, v->nodes[e->dst].ref);
 			e->id = keep(m, id);
 			if (!e->id)
 				return -ENOMEM;

@@ -235,8 +235,9 @@ enum cw_entry_slot { CW_ENTRY_TC, CW_ENTRY_SLOTS };
 
 /*
  * Canonical: a is the smaller address, compared by 32-bit words as the processor reads them, the
- * last word first; between equal addresses the smaller port. ICMP queries: pa = pb = id; other
- * ICMP: the sender's port is type << 8 | code, the other 0. Others: ports 0. Keys are aligned to 4 bytes.
+ * last word first; between equal addresses the smaller port. ICMP queries: who asks has
+ * the id, who is asked the request's type << 8; other ICMP: 0, and type << 8 | code at the
+ * destination. So a flow's destination port is its point on the axis. Others: ports 0. Keys are aligned to 4 bytes.
  */
 struct cw_flow4_key {
 	__be32 a, b;

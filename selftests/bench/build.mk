@@ -11,6 +11,11 @@ $(O)/bench/prices: selftests/bench/prices.c bpf/include/cw_abi.h
 bench-tools: $(O)/bench/prices $(O)/bench/ref.bpf.o $(O)/bench/walk.bpf.o
 .PHONY: bench-tools
 
-PROGRAMS += bench_compile
-bench_compile_MAIN := selftests/bench/bench_compile.c
 bench_compile_ROOMS := policy identity base
+$(O)/bench/compile: $(O)/obj/selftests/bench/bench_compile.o $(patsubst %,$(O)/lib/%.a,$(bench_compile_ROOMS))
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call room_libs,$(bench_compile_ROOMS))
+bench-compile: $(O)/bench/compile
+	$(Q)$<
+.PHONY: bench-compile

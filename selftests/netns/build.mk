@@ -10,9 +10,10 @@ $(O)/netns/foreign.bpf.o: selftests/netns/src/foreign.bpf.c
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -idirafter /usr/include/$(MULTIARCH) -c $< -o $@
 netns-tools: $(NETNS_TOOLS) $(O)/netns/foreign.bpf.o
+netns-layout:
 	@mkdir -p $(O)/netns
 	$(Q)CPPFLAGS=-DCW_TEST_LAYOUT cw_tc_BPFFLAGS=-DCW_TEST_LAYOUT cw_xdp_BPFFLAGS=-DCW_TEST_LAYOUT \
 		$(MAKE) -s --no-print-directory O=$(O)/netns/layout $(O)/netns/layout/bin/cellwalld
-netns: all netns-tools ## end-to-end tests on real traffic (as root)
+netns: all ## end-to-end tests on real traffic (as root)
 	@selftests/netns/run.sh $(O)
-.PHONY: netns netns-tools
+.PHONY: netns netns-tools netns-layout

@@ -1,7 +1,7 @@
 # The data path in the kernel, packet by packet, and its parser on the host. run.sh runs the
 # programs in $(O)/prog_run; test_parse is a unit test like the others.
 PROG_RUN := $(patsubst selftests/prog_run/%.c,%,$(wildcard selftests/prog_run/test_*.c))
-PROG_RUN_ROOMS := maps loader net policy identity base
+PROG_RUN_ROOMS := maps loader net policy naive identity base
 PROG_RUN_OBJS := $(O)/obj/selftests/prog_run/rig.o $(O)/obj/selftests/prog_run/rig_run.o \
 	$(O)/obj/selftests/harness/packet.o
 $(PROG_RUN_OBJS) $(PROG_RUN:%=$(O)/obj/selftests/prog_run/%.o): \

@@ -26,6 +26,13 @@ static const struct { const char *map; uint32_t n; } sizes[] = {
 	{ "cw_shield6", 64 }, { "cw_events", 1 << 19 },
 };
 
+/* For whole clusters, as the compiler makes them. */
+static const struct { const char *map; uint32_t n; } big_sizes[] = {
+	{ "cw_word", 1024 }, { "cw_wl", 512 }, { "cw_ep", 512 }, { "cw_gate", 512 }, { "cw_verdicts", 16384 },
+	{ "cw_vstat", 16384 }, { "cw_rowtab", 262144 }, { "cw_peers", 200000 }, { "cw_access0", 32768 },
+	{ "cw_access1", 32768 },
+};
+
 /* ---- load -------------------------------------------------------------------------------------- */
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -65,10 +72,15 @@ static int open_object(struct rig *r, const char *file, struct bpf_object *share
 	const char *dir = getenv("CW_BPF_DIR");
 	struct bpf_object *o;
 	struct bpf_map *map;
-	char path[512];
+	char self[256] = "", path[512];
 	int e;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", dir ? dir : "build/bpf", file);
+	/* By default the objects built along with this program: it lies in prog_run, beside bpf. */
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		return -errno;
+	for (int i = 0; i < 2 && strrchr(self, '/'); i++)
+		*strrchr(self, '/') = 0;
+	(void)snprintf(path, sizeof(path), "%s%s/%s", dir ? dir : self, dir ? "" : "/bpf", file);
 	o = bpf_object__open_file(path, NULL);
 	if (!o)
 		return -errno;
@@ -77,6 +89,11 @@ static int open_object(struct rig *r, const char *file, struct bpf_object *share
 		map = bpf_object__find_map_by_name(o, sizes[i].map);
 		if (map)
 			bpf_map__set_max_entries(map, sizes[i].n);
+	}
+	for (size_t i = 0; r->big && i < ARRAY_SIZE(big_sizes); i++) {
+		map = bpf_object__find_map_by_name(o, big_sizes[i].map);
+		if (map)
+			bpf_map__set_max_entries(map, big_sizes[i].n);
 	}
 	if (share)
 		bpf_object__for_each_map(map, o) {
@@ -124,14 +141,13 @@ static int prog(struct bpf_object *o, const char *name)
 	return bpf_program__fd(bpf_object__find_program_by_name(o, name));
 }
 
-int rig_open(struct rig *r, uint32_t delay)
+static int rig_load(struct rig *r, uint32_t delay)
 {
 	struct ctl_settings s = { .share_accesses = 4096, .share_pairs = 256, .event_gap = 3600 * 100,
 				  .ephemeral_min = 32768 };
 	const char *bad = NULL;
 	int e;
 
-	memset(r, 0, sizeof(*r));
 	libbpf_set_print(quiet);
 	e = loader_hz(&r->hz);
 	if (!e)
@@ -155,6 +171,19 @@ int rig_open(struct rig *r, uint32_t delay)
 		return -errno;
 	ctl_set(r->m, &s);
 	return 0;
+}
+
+int rig_open_big(struct rig *r, uint32_t delay)
+{
+	memset(r, 0, sizeof(*r));
+	r->big = true;
+	return rig_load(r, delay);
+}
+
+int rig_open(struct rig *r, uint32_t delay)
+{
+	memset(r, 0, sizeof(*r));
+	return rig_load(r, delay);
 }
 
 void rig_close(struct rig *r)

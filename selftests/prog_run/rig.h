@@ -43,6 +43,7 @@ struct rig {
 	uint32_t hz, gen;
 	uint32_t rowtab_at, rows_at;
 	int main_fd, xdp_fd, shield_fd;
+	bool big;		/* sizes of rig_open_big() */
 	bool via_xdp;		/* rig_run() takes the XDP program */
 	struct cw_event ev[RIG_EVENTS];
 	uint32_t nev;
@@ -50,8 +51,9 @@ struct rig {
 	uint32_t out_len;
 };
 
-/* Loads the objects of $CW_BPF_DIR, with rodata cw_test_delay = delay. */
+/* Loads the objects built beside this program (or those of $CW_BPF_DIR), with rodata cw_test_delay = delay. */
 int rig_open(struct rig *r, uint32_t delay);
+int rig_open_big(struct rig *r, uint32_t delay); /* room for what the compiler makes of a cluster */
 void rig_close(struct rig *r);
 int rig_map(struct rig *r, const char *name); /* borrowed descriptor */
 

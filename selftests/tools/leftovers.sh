@@ -1,23 +1,79 @@
 #!/usr/bin/env bash
-# leftovers.sh - nothing of ours is left on the host: no namespace, link, qdisc, pin, mount,
-# process or run file. Prints what it finds and fails.
+# leftovers.sh [BUILD] - nothing of ours is left on the host: no namespace, link, qdisc, program,
+# map, pin, mount, process or file outside of the build folder. Prints what it finds and fails.
+# It does not ask who made a thing: a cellwalld that runs on purpose is found, too.
 set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+build=$(realpath -m "${1:-${O:-build}}")
 rc=0
+for tool in ip tc bpftool jq; do
+	command -v $tool >/dev/null || { echo "not ok leftovers: $tool is not installed (make deps)"; exit 1; }
+done
+[ "$(id -u)" = 0 ] || { echo "skip leftovers: needs root"; exit 77; }
+
 say() { # WHAT, lines on stdin
 	local l
 	l=$(cat)
-	[ -z "$l" ] && { echo "ok no $1 left"; return; }
+	[ -n "$l" ] || { echo "ok no $1 left"; return; }
 	echo "not ok $1 left:"
 	sed 's/^/  /' <<<"$l"
 	rc=1
 }
-say "network namespaces" < <(ip netns list 2>/dev/null | awk '{print $1}' | grep -E '^(cw|cellwall)')
-say "links" < <(ip -o link 2>/dev/null | awk -F': ' '{print $2}' | grep -E '^(cw|cellwall)')
-say "qdiscs" < <(tc qdisc show 2>/dev/null | grep clsact)
-say "pins" < <(find /sys/fs/bpf -mindepth 1 -path '*cellwall*' 2>/dev/null)
-say "mounts" < <(awk '{print $2}' /proc/mounts | grep -E 'cellwall|/cw[t-]')
-say "processes" < <(pgrep -a -x 'cellwalld|cellwall|cellwall-lab' 2>/dev/null)
-say "run files" < <(ls -d /run/cellwall* /var/lib/cellwall* 2>/dev/null)
-say "attached programs" < <(bpftool -j link 2>/dev/null | jq -r '.[]? | select(.type=="tcx" or .type=="xdp") | "link \(.id) \(.type) prog \(.prog_id)"' 2>/dev/null |
-	while read -r l; do id=${l##* }; bpftool prog show id "$id" 2>/dev/null | grep -q 'name cw_' && echo "$l"; done)
+
+netns() { # by name, and bound to a file of ours anywhere else
+	ip netns list | awk '$1 ~ /^(cw|cellwall)/ { print $1 }'
+	awk '$3 == "nsfs" && $2 ~ /cellwall|\/cw/ { print $2 }' /proc/mounts
+}
+links() { ip -o link | awk -F': ' '$2 ~ /^(cw|cellwall)/ { print $2 }'; }
+qdiscs() { # a clsact with a program of ours, or with none of anybody's: the product makes and removes it
+	local dev filters
+	tc -j qdisc show | jq -r '.[] | select(.kind == "clsact") | .dev' | while read -r dev; do
+		filters=$(tc filter show dev "$dev" ingress; tc filter show dev "$dev" egress)
+		if [ -z "$filters" ] || grep -qE '\bcw_' <<<"$filters"; then
+			echo "clsact on $dev${filters:+ with a cw_ program}"
+		fi
+	done
+}
+# Whatever holds it (a link, a pin in any mount namespace, a descriptor), a program has an id.
+programs() { bpftool -j prog show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "program \(.id) \(.type) \(.name)"'; }
+maps() { bpftool -j map show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "map \(.id) \(.type) \(.name)"'; }
+pins() { # ours by path, in every BPF file system that is mounted here
+	local at
+	awk '$3 == "bpf" { print $2 }' /proc/mounts | sort -u | while read -r at; do
+		find "$at" -xdev -mindepth 1 \( -path '*cellwall*' -o -path "$at/cw*" \)
+	done
+}
+mounts() { awk '$3 != "nsfs" && $2 ~ /cellwall|\/cw/ { print $2 " (" $3 ")" }' /proc/mounts; }
+processes() { # by name, or started from the build folder
+	local dir exe
+	for dir in /proc/[0-9]*; do
+		exe=$(readlink "$dir/exe") || continue
+		case ${exe% (deleted)} in
+		"$build"/* | */cellwalld | */cellwall | */cellwall-lab) echo "${dir#/proc/} $exe" ;;
+		esac
+	done
+}
+files() { find /run /tmp /var/tmp /dev/shm /var/lib -maxdepth 1 \( -name 'cellwall*' -o -name 'cwt-*' -o -name 'cw-*' \) 2>/dev/null; }
+counting() { # the kernel's run time statistics, which cost every program on the machine time
+	local v
+	v=$(cat /proc/sys/kernel/bpf_stats_enabled 2>/dev/null)
+	[ "${v:-0}" = 0 ] || echo "kernel.bpf_stats_enabled = $v"
+}
+
+# The kernel frees programs a moment after their last holder is gone.
+for _ in $(seq 30); do
+	[ -n "$(programs; maps)" ] || break
+	sleep 0.1
+done
+say "network namespaces" < <(netns)
+say "links" < <(links)
+say "qdiscs" < <(qdiscs)
+say "programs" < <(programs)
+say "maps" < <(maps)
+say "pins" < <(pins)
+say "mounts" < <(mounts)
+say "processes" < <(processes 2>/dev/null)
+say "files" < <(files)
+say "statistics switched on" < <(counting)
 exit $rc

@@ -38,6 +38,7 @@ void agent_wl_free(struct agent_wl *w)
 	free(w->uid);
 	free(w->netns);
 	free(w->addrs);
+	agent_seed_free(w->seed);
 	free(w);
 }
 
@@ -110,8 +111,19 @@ static void ep_publish_local(struct agent *a, const struct agent_wl *w, const st
 	}
 }
 
+/* What stood before the attachment, before its first packet is judged. */
+static void seed_once(struct agent *a, struct agent_wl *w)
+{
+	if (!w->wl || w->seeded || !w->seed)
+		return;
+	w->seeded = true;
+	agent_seed_apply(a, w->wl, w->seed, true);
+	agent_seed_free(take_ptr(w->seed));
+}
+
 void agent_wl_publish(struct agent *a, struct agent_wl *w)
 {
+	seed_once(a, w);
 	for (size_t i = 0; i < w->neps; i++) {
 		if (!w->eps[i]->ep)
 			continue;
@@ -121,10 +133,6 @@ void agent_wl_publish(struct agent *a, struct agent_wl *w)
 		ep_write(a, w, w->eps[i]);
 		if (!w->wl)
 			ep_publish_local(a, w, w->eps[i]);
-	}
-	if (w->wl && !w->seeded) {
-		w->seeded = true;
-		agent_seed(a, w);
 	}
 }
 
@@ -311,8 +319,23 @@ struct scan_job {
 	struct link_table pod, host;
 	struct cni_endpoints found;
 	struct netns_key key;
+	bool first;		/* nobody looked in before */
+	struct seed *seed;
 	int r;
 };
+
+/* Flows and listeners that stand: read here, as the attachment that follows takes longer. */
+static void scan_seed(struct scan_job *j, int fd)
+{
+	struct { struct addr *v; size_t n, cap; } own = { };
+
+	for (size_t i = 0; i < j->pod.n; i++)
+		for (size_t k = 0; k < j->pod.v[i].naddrs; k++)
+			if (vec_push(&own, j->pod.v[i].addrs[k].addr))
+				break; /* fewer flows are known */
+	j->seed = agent_seed_read(fd, own.v, own.n, true);
+	vec_done(&own);
+}
 
 static void scan_run(uv_work_t *wk)
 {
@@ -340,6 +363,8 @@ static void scan_run(uv_work_t *wk)
 	tables[0] = j->pod;
 	tables[1] = j->host;
 	j->r = cni_adapter_pick(-1)->resolve(&q, &j->found);
+	if (j->first)
+		scan_seed(j, fd);
 }
 
 static bool is_link_local(const struct link_addr *la)
@@ -455,6 +480,9 @@ static void scan_done(uv_work_t *wk, int status)
 	if (!w->gone && !a->closing) {
 		if (!j->r) {
 			w->key = j->key;
+			if (!w->seeded && !w->seed)
+				w->seed = take_ptr(j->seed);
+			seed_once(a, w);
 			take_endpoints(a, w, &j->found);
 			take_addresses(a, w, &j->pod);
 		} else if (j->r == -ENOENT || j->r == -ESRCH) {
@@ -472,6 +500,7 @@ static void scan_done(uv_work_t *wk, int status)
 	}
 	link_table_done(&j->pod);
 	link_table_done(&j->host);
+	agent_seed_free(j->seed);
 	free(j->netns);
 	free(j);
 	wl_drop_if_empty(a, w);
@@ -499,6 +528,7 @@ static void scan_start(struct agent *a, struct agent_wl *w)
 	j->a = a;
 	j->w = w;
 	j->node = a->node_key;
+	j->first = !w->seeded && !w->seed;
 	j->work.data = j;
 	if (uv_queue_work(a->loop, &j->work, scan_run, scan_done)) {
 		free(j->netns);

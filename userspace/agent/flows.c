@@ -52,11 +52,6 @@ void agent_ref(struct agent *a, uint32_t zone, const struct addr *addr, char *ou
 	snprintf(out, n, "%s", addr_str(addr, text));
 }
 
-static uint16_t echo_request(uint8_t proto)
-{
-	return proto == IPPROTO_ICMPV6 ? 128 << 8 : 8 << 8;
-}
-
 static void fill_flow(struct agent *a, const struct maps_clock *c, const struct flow_row *r, struct node_flow *f)
 {
 	bool b_orig = r->flow.flags & CW_FLOW_F_B_ORIG;
@@ -80,9 +75,6 @@ static void fill_flow(struct agent *a, const struct maps_clock *c, const struct 
 		if (r->flow.side[s].ep)
 			(void)verdict_load(a->maps, r->flow.side[s].verdict, &f->verdict[s]);
 	}
-	/* An echo flow's key holds the id on both ends; what was judged is the request's type. */
-	if (r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6)
-		f->dport = echo_request(r->proto);
 	agent_ref(a, r->zone, &f->src, f->src_ref, sizeof(f->src_ref));
 	agent_ref(a, r->zone, &f->dst, f->dst_ref, sizeof(f->dst_ref));
 }
@@ -119,8 +111,7 @@ static bool side_cut(struct agent *a, const struct flow_row *r, enum cw_side sid
 		return false;
 	if (side == CW_INGRESS && p.realm == CW_REALM_HOST && a->cfg.local_node == CW_CTL_LOCAL_NODE_ALLOW)
 		return false;
-	axis = CW_AXIS(r->proto, r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6 ?
-					 echo_request(r->proto) : dport);
+	axis = CW_AXIS(r->proto, dport);
 	if (policy_plan_judge(a->plan, l.group, side, p.eid, p.realm, axis, &j))
 		return false;
 	return j.outcome == CW_OUT_DROP;

@@ -17,6 +17,7 @@
 #include "policy/compile.h"
 
 struct names;
+struct seed;
 
 /* One guarded (or blind) interface of a workload. */
 struct agent_ep {
@@ -44,6 +45,7 @@ struct agent_wl {
 	struct addr *addrs;		/* as found inside, link-local ones left out */
 	size_t naddrs;
 	bool scanning, scanned, again, gone, seeded;
+	struct seed *seed;		/* what stood here at the first look, until the first verdict */
 	uint64_t drops, drops_ns;	/* for the shield: packets dropped, and when counted */
 };
 
@@ -158,7 +160,11 @@ void agent_ref(struct agent *a, uint32_t zone, const struct addr *addr, char *ou
 void agent_event(void *arg, const struct cw_event *ev);
 
 /* seed.c: flows and listeners that stood before the attachment. */
-void agent_seed(struct agent *a, struct agent_wl *w);
+/* Blocks: on a worker. `addrs` are the workload's own; flows: its flows too. NULL: no memory. */
+struct seed *agent_seed_read(int netns_fd, const struct addr *addrs, size_t naddrs, bool flows);
+/* Before the workload's endpoints are judged, so that its first packet finds its flow. */
+void agent_seed_apply(struct agent *a, uint32_t wl, const struct seed *s, bool flows);
+void agent_seed_free(struct seed *s);
 void agent_listeners(struct agent *a);
 
 /* counters.c */

@@ -20,29 +20,22 @@
 #define SEED_SOCKETS_MAX 65536u
 #define SEED_ENTRIES_MAX 262144u
 
-struct listener { uint16_t port; uint8_t proto; };
-
-struct seed_job {
-	uv_work_t work;
-	struct agent *a;
-	uint32_t wl;
-	char *ns, *name, *netns;
-	bool flows;
-	struct addr *addrs;
+/* What stood in a workload when it was looked into. */
+struct seed {
+	struct addr *addrs;	/* the workload's own */
 	size_t naddrs;
 	struct { struct sockdiag_socket *v; size_t n, cap; } socks;
 	struct { struct conntrack_entry *v; size_t n, cap; } conns;
-	int r;
 };
 
 static int take_socket(void *arg, const struct sockdiag_socket *s)
 {
-	struct seed_job *j = arg;
+	struct seed *j = arg;
 
 	return vec_push(&j->socks, *s) ? -ENOMEM : 0;
 }
 
-static bool is_own(const struct seed_job *j, const struct addr *a)
+static bool is_own(const struct seed *j, const struct addr *a)
 {
 	for (size_t i = 0; i < j->naddrs; i++)
 		if (!addr_cmp(&j->addrs[i], a))
@@ -52,7 +45,7 @@ static bool is_own(const struct seed_job *j, const struct addr *a)
 
 static int take_conn(void *arg, const struct conntrack_entry *e)
 {
-	struct seed_job *j = arg;
+	struct seed *j = arg;
 
 	/* The source side sees the original tuple; the backend of a translated one the inverted
 	 * reply. Others have nothing to do with this workload. */
@@ -61,20 +54,36 @@ static int take_conn(void *arg, const struct conntrack_entry *e)
 	return vec_push(&j->conns, *e) ? -ENOMEM : 0;
 }
 
-static void seed_run(uv_work_t *w)
+void agent_seed_free(struct seed *s)
 {
-	struct seed_job *j = w->data;
-	auto_close int fd = -1;
+	if (!s)
+		return;
+	vec_done(&s->socks);
+	vec_done(&s->conns);
+	free(s->addrs);
+	free(s);
+}
 
-	j->r = netns_open(j->netns, &fd);
-	if (j->r)
-		return;
-	j->r = sockdiag_dump(fd, SOCKDIAG_ANY, SEED_SOCKETS_MAX, take_socket, j, NULL);
-	if (!j->flows)
-		return;
-	/* Either table may be missing, empty, or partly read: then less is known, nothing is wrong. */
-	(void)conntrack_dump(-1, SEED_ENTRIES_MAX, take_conn, j, NULL);
-	(void)conntrack_dump(fd, SEED_ENTRIES_MAX, take_conn, j, NULL);
+struct seed *agent_seed_read(int netns_fd, const struct addr *addrs, size_t naddrs, bool flows)
+{
+	struct seed *s = calloc(1, sizeof(*s));
+
+	if (s && naddrs)
+		s->addrs = malloc(naddrs * sizeof(*addrs));
+	if (!s || (naddrs && !s->addrs)) {
+		agent_seed_free(s);
+		return NULL;
+	}
+	if (naddrs)
+		memcpy(s->addrs, addrs, naddrs * sizeof(*addrs));
+	s->naddrs = naddrs;
+	/* Any table may be missing, empty, or partly read: then less is known, nothing is wrong. */
+	(void)sockdiag_dump(netns_fd, SOCKDIAG_ANY, SEED_SOCKETS_MAX, take_socket, s, NULL);
+	if (flows) {
+		(void)conntrack_dump(-1, SEED_ENTRIES_MAX, take_conn, s, NULL);
+		(void)conntrack_dump(netns_fd, SEED_ENTRIES_MAX, take_conn, s, NULL);
+	}
+	return s;
 }
 
 static void put_flow(struct agent *a, const struct addr *src, const struct addr *dst, uint16_t sport,
@@ -92,7 +101,7 @@ static void put_flow(struct agent *a, const struct addr *src, const struct addr 
 	(void)flow_map_seed(a->maps, &r); /* a flow that stands already knows better */
 }
 
-static bool listens(const struct seed_job *j, uint8_t proto, uint16_t port)
+static bool listens(const struct seed *j, uint8_t proto, uint16_t port)
 {
 	for (size_t i = 0; i < j->socks.n; i++)
 		if (sockdiag_listens(&j->socks.v[i]) && j->socks.v[i].proto == proto && j->socks.v[i].lport == port)
@@ -100,7 +109,7 @@ static bool listens(const struct seed_job *j, uint8_t proto, uint16_t port)
 	return false;
 }
 
-static void seed_flows(struct agent *a, const struct seed_job *j, const struct maps_clock *c)
+static void seed_flows(struct agent *a, const struct seed *j, const struct maps_clock *c)
 {
 	for (size_t i = 0; i < j->conns.n; i++) {
 		const struct conntrack_entry *e = &j->conns.v[i];
@@ -132,32 +141,52 @@ static void seed_flows(struct agent *a, const struct seed_job *j, const struct m
 	}
 }
 
+void agent_seed_apply(struct agent *a, uint32_t wl, const struct seed *s, bool flows)
+{
+	struct maps_clock c;
+
+	(void)listen_map_clear(a->maps, wl);
+	for (size_t i = 0; i < s->socks.n; i++)
+		if (sockdiag_listens(&s->socks.v[i]))
+			/* A full table only costs directions of flows picked up in mid-stream. */
+			(void)listen_map_set(a->maps, wl, s->socks.v[i].proto, s->socks.v[i].lport);
+	if (flows && !maps_clock(a->maps, loader_set_prog_fd(a->set, "cw_now"), a->hz, &c))
+		seed_flows(a, s, &c);
+}
+
+/* ---- listeners, again and again --------------------------------------------------------------- */
+
+struct seed_job {
+	uv_work_t work;
+	struct agent *a;
+	uint32_t wl;
+	char *netns;
+	struct seed *seed;
+};
+
+static void seed_run(uv_work_t *w)
+{
+	struct seed_job *j = w->data;
+	auto_close int fd = -1;
+
+	if (!netns_open(j->netns, &fd))
+		j->seed = agent_seed_read(fd, NULL, 0, false);
+}
+
 static void seed_done(uv_work_t *w, int status)
 {
 	struct seed_job *j = w->data;
 	struct agent *a = j->a;
-	struct maps_clock c;
 
-	if (!status && !a->closing && htab_get_u64(a->by_num, j->wl)) {
-		(void)listen_map_clear(a->maps, j->wl);
-		for (size_t i = 0; i < j->socks.n; i++)
-			if (sockdiag_listens(&j->socks.v[i]))
-				/* A full table only costs directions of flows picked up in mid-stream. */
-				(void)listen_map_set(a->maps, j->wl, j->socks.v[i].proto, j->socks.v[i].lport);
-		if (j->flows && !maps_clock(a->maps, loader_set_prog_fd(a->set, "cw_now"), a->hz, &c))
-			seed_flows(a, j, &c);
-	}
-	vec_done(&j->socks);
-	vec_done(&j->conns);
-	free(j->addrs);
-	free(j->ns);
-	free(j->name);
+	if (!status && j->seed && !a->closing && htab_get_u64(a->by_num, j->wl))
+		agent_seed_apply(a, j->wl, j->seed, false);
+	agent_seed_free(j->seed);
 	free(j->netns);
 	free(j);
 	agent_job_done(a);
 }
 
-static void start(struct agent *a, struct agent_wl *w, bool flows)
+static void start(struct agent *a, struct agent_wl *w)
 {
 	struct seed_job *j;
 
@@ -168,25 +197,14 @@ static void start(struct agent *a, struct agent_wl *w, bool flows)
 		return;
 	j->a = a;
 	j->wl = w->wl;
-	j->flows = flows;
 	j->work.data = j;
 	j->netns = strdup(w->netns);
-	j->naddrs = w->naddrs;
-	j->addrs = w->naddrs ? malloc(w->naddrs * sizeof(*j->addrs)) : NULL;
-	if (j->addrs)
-		memcpy(j->addrs, w->addrs, w->naddrs * sizeof(*j->addrs));
-	if (!j->netns || (w->naddrs && !j->addrs) || uv_queue_work(a->loop, &j->work, seed_run, seed_done)) {
+	if (!j->netns || uv_queue_work(a->loop, &j->work, seed_run, seed_done)) {
 		free(j->netns);
-		free(j->addrs);
 		free(j);
 		return;
 	}
 	a->jobs++;
-}
-
-void agent_seed(struct agent *a, struct agent_wl *w)
-{
-	start(a, w, true);
 }
 
 /* Listeners come and go; flows picked up in mid-stream are told by them. */
@@ -194,5 +212,5 @@ void agent_listeners(struct agent *a)
 {
 	for (size_t i = 0; i < a->nwls; i++)
 		if (!a->wls[i]->gone)
-			start(a, a->wls[i], false);
+			start(a, a->wls[i]);
 }

@@ -364,6 +364,13 @@ void put_num(cJSON *o, const char *key, double v)
 	cJSON_AddNumberToObject(o, key, v);
 }
 
+void put_ms(cJSON *o, const char *key, int64_t ns)
+{
+	int64_t ms = ns / 1000000;
+
+	put_num(o, key, (double)ms);
+}
+
 void put_str(cJSON *o, const char *key, const char *s)
 {
 	if (str_set(s))

@@ -85,6 +85,7 @@ cJSON *api_object(const char *kind);
 cJSON *api_list(const struct controller *c, const char *kind, const struct list_meta *m, cJSON *items);
 void put_time(cJSON *o, const char *key, int64_t ns);	   /* ns 0: null */
 void put_num(cJSON *o, const char *key, double v);
+void put_ms(cJSON *o, const char *key, int64_t ns); /* whole milliseconds */
 void put_str(cJSON *o, const char *key, const char *s);	   /* NULL or "": left out */
 void put_str_null(cJSON *o, const char *key, const char *s); /* NULL or "": null */
 void put_free(cJSON *o, const char *key, char *s);	   /* frees s */

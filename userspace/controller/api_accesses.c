@@ -30,10 +30,13 @@ int api_access_list(struct api *a, cJSON **ret)
 
 		if (!filter_access_matches(&f, x, &c->state))
 			continue;
+		held += access_state(x) == ACCESS_ST_HELD;
+		/* A scan is told by its alert; its accesses are there for who asks for them. */
+		if (access_in_scan(x) && !f.states)
+			continue;
 		m.total++;
 		answered += x->c.answered != 0;
 		attempted += !x->c.answered;
-		held += access_state(x) == ACCESS_ST_HELD;
 		if (shown < limit) {
 			put_push(items, view_access(c, x, 0));
 			shown++;

@@ -55,10 +55,10 @@ int api_alert_list(struct api *a, cJSON **ret)
 	for (size_t i = 0; i < alert_book_count(b); i++) {
 		const struct alert *al = alert_book_at(b, i);
 
-		/* Acknowledged and counted on: it speaks up again. */
-		bool done = al->acked_ns && al->count == al->count_acked;
+		/* Acknowledged and counted on: it speaks up again. Closed into a scan: only `all` shows it. */
+		bool open = !alert_settled(al), done = !open && (al->kind == ALERT_SCAN || !al->scan);
 
-		if ((strcmp(acked, "all") && done != (*acked == '1')) ||
+		if ((strcmp(acked, "all") && !(*acked == '1' ? done : open)) ||
 		    (sev && strcmp(alert_severity_str(al->severity), sev)) || !alert_matches(&f, al, &a->c->state))
 			continue;
 		v[m.total++] = al;

@@ -28,7 +28,7 @@ static cJSON *view_change(const struct controller *c, const struct change *h, bo
 	if (open) {
 		k = cJSON_AddObjectToObject(o, "window");
 		put_time(k, "until", h->until_ns);
-		put_num(k, "leftMs", (double)((h->until_ns - controller_now(c)) / 1000000));
+		put_ms(k, "leftMs", h->until_ns - controller_now(c));
 	} else {
 		cJSON_AddNullToObject(o, "window");
 	}

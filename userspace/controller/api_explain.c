@@ -205,20 +205,22 @@ static cJSON *explain_access(struct api *a, const struct access *x)
 static cJSON *explain_alert(struct api *a, const struct alert *al)
 {
 	const struct access *x = *al->access ? access_book_find(a->c->book, al->access) : NULL;
+	const struct access_scan *s = al->kind == ALERT_SCAN ? view_scan(a->c, al->scan) : NULL;
 	const char *key = al->kind == ALERT_SCAN ? "scan" : key_of(al->outcome, al->reason, &al->by);
 	char port[40];
-	struct told t = { al->src, al->dst, "", *al->access ? al->access : NULL, al->outcome, al->reason, al->by_side,
+	char dst[ACCESS_REF_MAX];
+	struct told t = { al->src, alert_dst(al, dst), alert_port(al, port), *al->access ? al->access : NULL, al->outcome, al->reason, al->by_side,
 			  &al->by, al->count, al->first_ns, al->last_ns };
 	cJSON *p, *o = explanation("alert", key, &p);
 
-	if (al->kind == ALERT_ACCESS)
-		t.port = axis_str(CW_AXIS(al->proto, al->port), port);
 	tell(a, p, key, &t);
 	put_str(p, "alertId", al->id);
 	put_str(p, "severity", alert_severity_str(al->severity));
 	if (al->kind == ALERT_SCAN) {
 		put_num(p, "ports", (double)al->ports);
 		put_num(p, "peers", (double)al->peers);
+		put_num(p, "held", (double)(s ? s->held : 0));
+		put_num(p, "folded", (double)(s ? s->folded : 0));
 	}
 	if (x && al->outcome == CW_OUT_DROP)
 		before(p, x, al->by_side);

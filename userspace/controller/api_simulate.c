@@ -59,10 +59,13 @@ static cJSON *simulation(struct api *a, const struct policy_state *next, const s
 	put_time(k, "since", r->first_ns);
 	put_time(k, "until", r->last_ns);
 	put_num(k, "days", r->days);
-	if (r->since_ns)
-		put_num(k, "askedDays", (double)((controller_now(c) - r->since_ns + DAY_NS - 1) / DAY_NS));
-	else
+	if (r->since_ns) {
+		int64_t days = (controller_now(c) - r->since_ns + DAY_NS - 1) / DAY_NS;
+
+		put_num(k, "askedDays", (double)days);
+	} else {
 		cJSON_AddNullToObject(k, "askedDays");
+	}
 	put_num(k, "lost", (double)controller_loss(c, NULL));
 	put_num(o, "tookMs", ms);
 	k = cJSON_AddArrayToObject(o, "items");

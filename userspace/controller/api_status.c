@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/strparse.h"
 #include "controller/api_routes.h"
 #include "controller/change.h"
 #include "controller/inventory.h"
@@ -160,11 +161,11 @@ static bool ready_json(struct controller *c, const char *ns, bool all_items, cJS
 	cJSON_AddBoolToObject(o, "ready", r.ready);
 	k = cJSON_AddObjectToObject(o, "window");
 	put_time(k, "since", in.now_ns - r.window_ns);
-	put_num(k, "ms", (double)(r.window_ns / 1000000));
+	put_ms(k, "ms", r.window_ns);
 	put_num(o, "accesses", (double)r.accesses);
 	put_num(o, "pending", (double)r.pending);
 	if (r.newest_ns)
-		put_num(o, "lastNewMs", (double)((in.now_ns - r.newest_ns) / 1000000));
+		put_ms(o, "lastNewMs", in.now_ns - r.newest_ns);
 	else
 		cJSON_AddNullToObject(o, "lastNewMs");
 	put_num(o, "lost", (double)controller_loss(c, ns));
@@ -367,9 +368,7 @@ static void sums_json(struct controller *c, cJSON *o)
 		enabled += c->state.rules[i].enabled;
 	}
 	for (size_t i = 0; i < alert_book_count(b); i++) {
-		const struct alert *al = alert_book_at(b, i);
-
-		open += !al->acked_ns || al->count != al->count_acked;
+		open += !alert_settled(alert_book_at(b, i));
 	}
 	put_num(o, "identityLate", (double)late);
 	put_num(o, "identityLate1h", (double)late_now);
@@ -403,12 +402,30 @@ static void window_json(const struct controller *c, cJSON *o)
 	k = cJSON_AddObjectToObject(o, "openChange");
 	put_num(k, "generation", (double)c->window.generation);
 	put_time(k, "until", c->window.until_ns);
-	put_num(k, "leftMs", (double)((c->window.until_ns - controller_now(c)) / 1000000));
+	put_ms(k, "leftMs", c->window.until_ns - controller_now(c));
 	if (store_change_load(c->store, c->window.generation, &h))
 		return;
 	put_str(k, "what", h.what);
 	put_str(k, "who", h.who);
 	change_done(&h);
+}
+
+static void store_json(const struct controller *c, cJSON *k)
+{
+	const char *moved = store_moved(c->store);
+	char when[32];
+
+	put_str(k, "state", c->held_ns ? "damaged" : c->store_errors ? "failed" : "ok");
+	put_num(k, "errors", (double)c->store_errors);
+	if (c->held_ns) {
+		put_time(k, "heldSince", c->held_ns);
+		put_str(k, "moved", moved);
+		put_free(k, "note", text_fmt("enforcement unchanged since %s; restore %s or re-apply rules",
+					     time_str(c->held_ns, when), moved ? moved : "the store"));
+		put_str(k, "next", "cellwall explain store.damaged");
+	} else if (c->store_errors) {
+		put_str(k, "note", store_error(c->store));
+	}
 }
 
 int api_status(struct api *a, cJSON **ret)
@@ -427,7 +444,7 @@ int api_status(struct api *a, cJSON **ret)
 	put_str(o, "version", CW_VERSION);
 	put_str(o, "role", "all");
 	put_time(o, "time", controller_now(c));
-	put_num(o, "uptimeMs", (double)((controller_now(c) - c->started_ns) / 1000000));
+	put_ms(o, "uptimeMs", controller_now(c) - c->started_ns);
 	put_num(o, "generation", (double)c->state.generation);
 	k = cJSON_AddObjectToObject(o, "node");
 	put_str(k, "name", c->node_name);
@@ -440,10 +457,7 @@ int api_status(struct api *a, cJSON **ret)
 	put_num(o, "loss", (double)controller_loss(c, NULL));
 	sums_json(c, o);
 	k = cJSON_AddObjectToObject(o, "store");
-	put_str(k, "state", c->store_errors ? "failed" : "ok");
-	put_num(k, "errors", (double)c->store_errors);
-	if (c->store_errors)
-		put_str(k, "note", store_error(c->store));
+	store_json(c, k);
 	if (c->ops->counters)
 		put_item(o, "counters", c->ops->counters(c->node));
 	k = cJSON_AddArrayToObject(o, "namespaces");

@@ -2,6 +2,7 @@
 /* api_topology.c - who talks to whom: the graph room fed from accesses and inventory. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -18,7 +19,8 @@ static enum graph_state graph_state_of(const struct access *a)
 		[ACCESS_ST_REJECTED] = GRAPH_REJECTED, [ACCESS_ST_HELD] = GRAPH_HELD,
 	};
 
-	return s[access_state(a)];
+	/* Held as a scan is not drawn; an end that nobody claimed is, as late. */
+	return access_state(a) == ACCESS_ST_HELD && !access_in_scan(a) ? GRAPH_PENDING : s[access_state(a)];
 }
 
 static int blind_one(void *arg, const struct node_guard *g)
@@ -50,6 +52,14 @@ static int add_workload(struct controller *c, struct graph *g, const struct work
 	return graph_node_add(g, &n);
 }
 
+/* An address of the cluster that nobody claimed in time. */
+static int add_unresolved(struct graph *g, const char *ref)
+{
+	const struct graph_node n = { .ref = ref, .flags = GRAPH_NODE_LATE };
+
+	return graph_node_add(g, &n);
+}
+
 /* A lifted end, as the group it is. */
 static int add_group(struct graph *g, const struct access_end *e)
 {
@@ -57,6 +67,8 @@ static int add_group(struct graph *g, const struct access_end *e)
 				.name = e->controller_name ? e->controller_name : e->pod };
 	auto_free char *ns = NULL;
 
+	if (e->kind == ACCESS_UNRESOLVED)
+		return add_unresolved(g, e->ref);
 	if (!str_set(e->ns))
 		return 0;
 	ns = text_fmt("ns/%s", e->ns);
@@ -64,45 +76,92 @@ static int add_group(struct graph *g, const struct access_end *e)
 		return -ENOMEM;
 	n.kind = e->kind == ACCESS_CONTROLLER ? kind_short(e->controller_kind) : NULL;
 	n.at[GRAPH_NAMESPACE] = ns;
-	if (e->kind == ACCESS_UNRESOLVED)
-		n.flags |= GRAPH_NODE_LATE;
 	return graph_node_add(g, &n);
 }
 
-static int add_member(const struct controller *c, struct graph *g, const struct access *a,
-		      const struct access_member *m, size_t i)
+/* A pair of workloads, or of groups, in all families and lives of the pods. */
+struct pair {
+	const char *src, *dst;
+	uint64_t flows, answered, bytes;
+	int64_t first_ns, last_ns;
+	struct access_side side[2];
+};
+
+static void pair_add(struct pair *p, const struct access_counts *k, const struct access_side side[2],
+		     int64_t first_ns, int64_t last_ns)
+{
+	p->flows += k->flows;
+	p->answered += k->answered;
+	p->bytes += k->bytes;
+	if (!p->first_ns || (first_ns && first_ns < p->first_ns))
+		p->first_ns = first_ns;
+	if (last_ns > p->last_ns)
+		p->last_ns = last_ns;
+	for (int s = 0; s < 2; s++)
+		if (side[s].at_ns >= p->side[s].at_ns)
+			p->side[s] = side[s];
+}
+
+static int add_pair(const struct controller *c, struct graph *g, const struct access *a, const struct pair *p)
 {
 	uint32_t by = a->side[CW_EGRESS].verdict.rule ?: a->side[CW_INGRESS].verdict.rule;
 	const struct rule *r = state_rule_id(&c->state, by);
 	auto_free char *rule = r ? rule_ref(r) : NULL;
-	char id[64], port[40];
-	struct graph_access x = {
-		.id = id, .src = m ? m->src->ref : a->src->ref, .dst = m ? m->dst->ref : a->dst->ref,
-		.port = access_port_str(a, port), .rule = rule, .state = graph_state_of(a),
-		.outcome = { m ? m->side[0].outcome : a->side[0].outcome, m ? m->side[1].outcome : a->side[1].outcome },
-		.flows = m ? m->c.flows : a->c.flows, .answered = m ? m->c.answered : a->c.answered,
-		.bytes = m ? m->c.bytes : a->c.bytes, .first_ns = m ? m->first_ns : a->first_ns,
-		.last_ns = m ? m->last_ns : a->last_ns,
+	char port[40];
+	const struct graph_access x = {
+		.id = a->id, .src = p->src, .dst = p->dst, .port = access_port_str(a, port), .rule = rule,
+		.state = graph_state_of(a), .outcome = { p->side[0].outcome, p->side[1].outcome },
+		.flows = p->flows, .answered = p->answered, .bytes = p->bytes,
+		.first_ns = p->first_ns, .last_ns = p->last_ns,
 	};
 
-	/* Of several pairs behind one access, each needs an id; the first keeps the access's own. */
-	snprintf(id, sizeof(id), i ? "%s.%zu" : "%s", a->id, i);
 	return graph_access_add(g, &x);
 }
 
-static int add_access(const struct controller *c, struct graph *g, const struct access *a, bool pods)
+/* The node that stands for one end of a pair, when it is more than its name. */
+static int add_point(struct graph *g, const struct access_point *p)
 {
-	size_t shown = 0;
+	return !p->ns && p->reserved == CW_ID_UNKNOWN ? add_unresolved(g, p->ref) : 0;
+}
+
+static int by_refs(const void *pa, const void *pb)
+{
+	const struct access_member *a = *(const struct access_member *const *)pa;
+	const struct access_member *b = *(const struct access_member *const *)pb;
+
+	return strcmp(a->src->ref, b->src->ref) ?: strcmp(a->dst->ref, b->dst->ref);
+}
+
+static int add_groups(const struct controller *c, struct graph *g, const struct access *a)
+{
+	struct pair p = { .src = a->src->ref, .dst = a->dst->ref };
+
+	pair_add(&p, &a->c, a->side, a->first_ns, a->last_ns);
+	return add_group(g, a->src) ?: add_group(g, a->dst) ?: add_pair(c, g, a, &p);
+}
+
+/* One access for each pair of names, whatever families and lives of the pods are behind it. */
+static int add_pods(const struct controller *c, struct graph *g, const struct access *a)
+{
+	const struct access_member *v[ACCESS_MEMBERS_MAX];
+	size_t n = 0;
 	int e = 0;
 
-	if (!pods)
-		return add_group(g, a->src) ?: add_group(g, a->dst) ?: add_member(c, g, a, NULL, 0);
-	for (size_t i = 0; i < a->nmembers && !e; i++) {
-		if (!a->members[i]->src || !a->members[i]->dst)
-			continue;
-		e = add_member(c, g, a, a->members[i], shown++);
+	for (size_t i = 0; i < a->nmembers && n < ARRAY_SIZE(v); i++)
+		if (a->members[i]->src && a->members[i]->dst)
+			v[n++] = a->members[i];
+	if (!n)
+		return add_groups(c, g, a);
+	qsort(v, n, sizeof(*v), by_refs);
+	for (size_t i = 0; i < n && !e;) {
+		struct pair p = { .src = v[i]->src->ref, .dst = v[i]->dst->ref };
+		size_t first = i;
+
+		for (; i < n && !by_refs(&v[first], &v[i]); i++)
+			pair_add(&p, &v[i]->c, v[i]->side, v[i]->first_ns, v[i]->last_ns);
+		e = add_point(g, v[first]->src) ?: add_point(g, v[first]->dst) ?: add_pair(c, g, a, &p);
 	}
-	return e ? e : shown ? 0 : add_member(c, g, a, NULL, 0);
+	return e;
 }
 
 static int graph_build(struct controller *c, enum graph_level level, const char *label, struct graph **ret)
@@ -125,7 +184,7 @@ static int graph_build(struct controller *c, enum graph_level level, const char 
 		e = e ?: add_workload(c, g, &c->state.workloads[i], label, blind);
 	}
 	for (size_t i = 0; i < access_book_count(c->book) && !e; i++)
-		e = add_access(c, g, access_book_at(c->book, i), pods);
+		e = pods ? add_pods(c, g, access_book_at(c->book, i)) : add_groups(c, g, access_book_at(c->book, i));
 	htab_free(blind, NULL);
 	if (e)
 		return e;

@@ -233,6 +233,7 @@ static int put_in_force(struct controller *c, struct change_req *q, const struct
 	receipt->generation = q->next.generation;
 	receipt->flows_cut = (uint32_t)p->cut; /* as counted for the plan, a moment ago */
 	(void)store_receipt_put(c->store, q->next.generation, receipt); /* the change holds without it */
+	change_release(c, q->who);
 	c->receipt = *receipt;
 	c->dirty = false;
 	c->in_sync = true;
@@ -346,6 +347,12 @@ int change_make(struct controller *c, struct change_req *q, struct fail_list *f,
 		return plan ? 0 : -ENOMEM;
 	}
 answer:
+	if (noop && !q->dry_run && c->held_ns && str_eq(q->via, "api")) { /* what there is, is what was asked for */
+		change_release(c, q->who);
+		e = change_push(c, f);
+		if (e)
+			return e;
+	}
 	*ret = plan_json(c, q, &p);
 	return *ret ? 0 : -ENOMEM;
 }

@@ -63,6 +63,8 @@ int change_window_restore(struct controller *c);
 bool change_sync_decisions(struct controller *c, const char *who);
 /* Gives the state to the node; on refusal the reason is kept in c->sync_error and f. */
 int change_push(struct controller *c, struct fail_list *f);
+/* Ends the hold after a damaged store, if there is one. */
+void change_release(struct controller *c, const char *who);
 
 /* diff.c: lines for all that differs between two states; quarantines and modes with the workloads
  * concerned in `next`. */

@@ -265,6 +265,10 @@ static int load(struct controller *c, const struct controller_config *cfg, struc
 	e = e ?: store_access_load(c->store, c->book);
 	e = e ?: store_namespace_each(c->store, load_namespace, c);
 	e = e ?: store_workload_each(c->store, load_workload, c);
+	if (!e && store_moved(c->store))
+		e = store_hold_set(c->store, controller_now(c));
+	e = e ?: store_hold_get(c->store, &c->held_ns);
+	e = e ?: hours_load(c);
 	e = e ?: change_window_restore(c);
 	if (e && f && !f->n)
 		fail_add(f, e, "server.store", cfg->store_path, "a readable store", "restore it from a backup",
@@ -362,6 +366,9 @@ int controller_start(struct controller *c, struct fail_list *f)
 	if (store_moved(c->store))
 		controller_note(c, "store.moved", NULL, NULL, "the store was damaged and is kept as %s; a new one was begun",
 				store_moved(c->store));
+	if (c->held_ns)
+		controller_note(c, "store.damaged", NULL, NULL,
+				"enforcement is left as it was; restore the store or apply the rules again");
 	if (c->inventory_path)
 		inventory_watch(c);
 	/* What should have been reverted while nobody was there is never put in force again. */
@@ -418,6 +425,8 @@ void controller_close(struct controller *c, void (*done)(void *arg), void *arg)
 	stream_end_all(c);
 	if (store_access_flush(c->store, c->book))
 		log_err(-EIO, "cannot write the last accesses; they are counted again from the kernel");
+	if (hours_close(c))
+		log_warn(-EIO, "the figures of the last hour begin anew with the next start");
 	uv_close((uv_handle_t *)&c->tick, handle_closed);
 	uv_close((uv_handle_t *)&c->push, handle_closed);
 	uv_close((uv_handle_t *)&c->watch_delay, handle_closed);

@@ -70,6 +70,8 @@ const struct node_sink *controller_sink(struct controller *c);
  * Hands the stored state to the node (prepare, commit), attaches declared workloads, starts to watch
  * the inventory file, and starts the timers. If the node refuses the state, f says why and the
  * error is returned; the controller keeps running so that the state can be mended through the API.
+ * After a damaged store nothing is handed over until somebody makes a change: what a former process
+ * left in force is not replaced by an empty state.
  */
 int controller_start(struct controller *c, struct fail_list *f);
 

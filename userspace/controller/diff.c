@@ -210,6 +210,7 @@ static bool setting_covers(const struct mode_setting *m, const struct workload *
 static void target_mode(const struct policy_state *st, const struct mode_setting *m, enum cw_mode *mode,
 			enum cw_action *dflt)
 {
+	/* m is of an array that has it: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	struct workload w = { .ns = m->ns, .controller_kind = m->controller_kind,
 			      .controller_name = m->controller_name, .name = m->workload };
 	const struct mode_setting *from;
@@ -219,9 +220,9 @@ static void target_mode(const struct policy_state *st, const struct mode_setting
 }
 
 static int diff_mode(const struct policy_state *old, const struct policy_state *next,
-		     const struct mode_setting *a, const struct mode_setting *b, struct change_items *l)
+		     const struct mode_setting *m, const struct mode_setting *a, const struct mode_setting *b,
+		     struct change_items *l)
 {
-	const struct mode_setting *m = b ? b : a;
 	auto_free char *ref = mode_setting_ref(m);
 	enum cw_mode mode[2];
 	enum cw_action dflt[2];
@@ -259,7 +260,7 @@ static int diff_modes(const struct policy_state *old, const struct policy_state 
 		for (size_t k = 0; k < old->nmodes; k++)
 			if (same_target(&old->modes[k], &next->modes[i]))
 				a = &old->modes[k];
-		e = diff_mode(old, next, a, &next->modes[i], l);
+		e = diff_mode(old, next, &next->modes[i], a, &next->modes[i], l);
 	}
 	for (size_t k = 0; k < old->nmodes && !e; k++) {
 		bool gone = true;
@@ -267,7 +268,7 @@ static int diff_modes(const struct policy_state *old, const struct policy_state 
 		for (size_t i = 0; i < next->nmodes; i++)
 			gone = gone && !same_target(&old->modes[k], &next->modes[i]);
 		if (gone)
-			e = diff_mode(old, next, &old->modes[k], NULL, l);
+			e = diff_mode(old, next, &old->modes[k], &old->modes[k], NULL, l);
 	}
 	return e;
 }

@@ -14,6 +14,7 @@
 #define WINDOW_MAX_MS (24ull * 3600 * 1000)
 #define PUSH_DELAY_MS 20u	/* inventory changes of a burst go to the node together */
 #define FLOWS_SHOWN_MAX 100u	/* live flows listed in a plan */
+#define HOUR_MINUTES 60
 #define HOUR_SLOTS 61u		/* minute totals kept, so that "in the last hour" can be said */
 
 struct judge;
@@ -40,6 +41,7 @@ struct declared {
 
 /* Cumulative figures of a namespace at each of the last minutes. */
 struct hour {
+	int64_t minute[HOUR_SLOTS]; /* Unix time / 60 s, ascending */
 	uint64_t would[HOUR_SLOTS], drop[HOUR_SLOTS];
 	uint64_t would_now, drop_now;
 	unsigned n; /* slots filled */
@@ -68,6 +70,7 @@ struct controller {
 	bool started;
 	bool dirty;			/* state differs from what the node was given */
 	bool in_sync;			/* the node took the last push */
+	int64_t held_ns;		/* since when nothing is pushed: the store was damaged. 0: not held */
 	char *sync_error;		/* why it did not */
 	struct node_receipt receipt;	/* the node's last */
 	int64_t started_ns;
@@ -117,7 +120,11 @@ void stream_events_emit(struct controller *c, const struct cJSON *event, const c
 void stream_alerts_emit(struct controller *c);
 void stream_end_all(struct controller *c);
 /* hours.c */
+/* What the store remembers of the last hour. */
+int hours_load(struct controller *c);
 void hours_update(struct controller *c);
+/* Before the store is closed. */
+int hours_close(struct controller *c);
 void hours_refresh(struct controller *c); /* before hours_last(): the totals as they are now */
 void hours_last(const struct controller *c, const char *ns, uint64_t *ret_would, uint64_t *ret_drop);
 void hours_free(struct controller *c);

@@ -36,7 +36,7 @@ int rule_apply_read(const cJSON *body, bool required, struct fail_list *f, struc
 
 	if (!arr && !required)
 		return 0;
-	if (!cJSON_IsArray(arr) || (size_t)cJSON_GetArraySize(arr) > APPLY_FILES_MAX || (required && !arr->child))
+	if (!arr || !cJSON_IsArray(arr) || (size_t)cJSON_GetArraySize(arr) > APPLY_FILES_MAX || (required && !arr->child))
 		return fail_add(f, -EINVAL, arr ? "body.type" : "body.missing", "body.documents",
 				"a list of {file, text}, at least one", NULL, "there are no documents");
 	cJSON_ArrayForEach(i, arr) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -317,10 +318,51 @@ cJSON *view_items(const struct change_items *l)
 	return arr;
 }
 
+const char *alert_dst(const struct alert *a, char out[ACCESS_REF_MAX])
+{
+	if (a->kind == ALERT_SCAN)
+		snprintf(out, ACCESS_REF_MAX, "(%llu peers)", (unsigned long long)a->peers);
+	else
+		snprintf(out, ACCESS_REF_MAX, "%s", a->dst);
+	return out;
+}
+
+const char *alert_port(const struct alert *a, char out[40])
+{
+	char *slash;
+
+	if (a->kind == ALERT_SCAN && !a->proto)
+		return "*";
+	axis_str(CW_AXIS(a->proto, a->kind == ALERT_SCAN ? 1 : a->port), out);
+	slash = strchr(out, '/');
+	if (a->kind == ALERT_SCAN && slash)
+		memcpy(slash, "/*", 3);
+	return out;
+}
+
+const struct access_scan *view_scan(const struct controller *c, uint64_t num)
+{
+	for (size_t i = access_book_scan_count(c->book); i-- > 0;)
+		if (access_book_scan_at(c->book, i)->num == num)
+			return access_book_scan_at(c->book, i);
+	return NULL;
+}
+
+static void put_scan(cJSON *o, const struct access_scan *s)
+{
+	if (!s)
+		return;
+	put_num(o, "held", (double)s->held);
+	put_num(o, "folded", (double)s->folded);
+	put_num(o, "foldedFlows", (double)s->folded_flows);
+	put_num(o, "foldedRefused", (double)s->folded_refused);
+}
+
 cJSON *view_alert(const struct controller *c, const struct alert *a)
 {
 	cJSON *o = cJSON_CreateObject();
 	char port[40];
+	char dst[ACCESS_REF_MAX];
 
 	if (!o)
 		return NULL;
@@ -330,9 +372,8 @@ cJSON *view_alert(const struct controller *c, const struct alert *a)
 	put_str(o, "severity", alert_severity_str(a->severity));
 	put_str(o, "kind", a->kind == ALERT_SCAN ? "scan" : "access");
 	put_str(o, "src", a->src);
-	put_str(o, "dst", a->dst);
-	if (a->kind == ALERT_ACCESS)
-		put_str(o, "port", axis_str(CW_AXIS(a->proto, a->port), port));
+	put_str(o, "dst", alert_dst(a, dst));
+	put_str(o, "port", alert_port(a, port));
 	put_str(o, "outcome", cw_outcome_str(a->outcome));
 	for (int s = 0; s < 2; s++)
 		put_str(o, side_word[s], cw_outcome_str(a->side[s].outcome));
@@ -352,8 +393,13 @@ cJSON *view_alert(const struct controller *c, const struct alert *a)
 
 		put_num(s, "ports", (double)a->ports);
 		put_num(s, "peers", (double)a->peers);
+		put_scan(s, view_scan(c, a->scan));
 	} else {
+		const struct alert *into = a->scan ? alert_book_scan_find(access_book_alerts(c->book), a->scan) : NULL;
+
 		cJSON_AddNullToObject(o, "scan");
+		if (a->scan)
+			put_str(o, "closedInto", into ? into->id : "");
 	}
 	return o;
 }

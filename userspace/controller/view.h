@@ -18,6 +18,11 @@ cJSON *view_room(const struct node_receipt *r);
 cJSON *view_guard(const struct controller *c, const struct node_guard *g);
 cJSON *view_items(const struct change_items *l);
 cJSON *view_alert(const struct controller *c, const struct alert *a);
+/* By number, or NULL. */
+const struct access_scan *view_scan(const struct controller *c, uint64_t num);
+/* The other end and the port; of a scan "(250 peers)" and all ports of its protocol. */
+const char *alert_dst(const struct alert *a, char out[ACCESS_REF_MAX]);
+const char *alert_port(const struct alert *a, char out[40]);
 const char *flow_state_str(uint8_t state);
 /* "tcp/5432" of a live flow. */
 const char *flow_port_str(const struct node_flow *fl, char out[40]);

@@ -33,6 +33,17 @@ int controller_judge(struct controller *c, struct fail_list *f, struct judge **r
 	return 0;
 }
 
+/* A person has said what is to hold from now on. */
+void change_release(struct controller *c, const char *who)
+{
+	if (!c->held_ns)
+		return;
+	c->held_ns = 0;
+	if (store_hold_set(c->store, 0))
+		c->store_errors++; /* held again after a restart, until the next change */
+	controller_note(c, "store.released", NULL, who, "what the new store holds is put in force from now on");
+}
+
 int change_push(struct controller *c, struct fail_list *f)
 {
 	auto_cleanup(fail_list_done) struct fail_list own = {};
@@ -40,6 +51,9 @@ int change_push(struct controller *c, struct fail_list *f)
 	const char *why;
 	int e;
 
+	/* What a former process left in force is better than a store that forgot everything. */
+	if (c->held_ns)
+		return 0;
 	f = f ? f : &own;
 	c->judge_stale = true;
 	e = c->ops->prepare(c->node, &c->state, f, &r);

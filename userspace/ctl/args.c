@@ -190,7 +190,7 @@ static bool choice_has(const char *choices, const char *s, size_t n)
 static int choice_check(struct ctl *c, enum flag f, const char *value)
 {
 	const struct flag_def *d = &flag_defs[f];
-	const char *list[16], *p = d->choices;
+	const char *list[16], *p;
 	char store[16][24];
 	size_t n = 0;
 
@@ -433,11 +433,11 @@ static void lang_early(struct ctl *c, int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		const char *v = !strncmp(argv[i], "--lang=", 7)			? argv[i] + 7 :
 				!strcmp(argv[i], "--lang") && i + 1 < argc ? argv[i + 1] :
-									     NULL;
+									     "";
 
-		if (v && !strcmp(v, "zh"))
+		if (!strcmp(v, "zh"))
 			c->lang = LANG_ZH;
-		else if (v && !strcmp(v, "en"))
+		else if (!strcmp(v, "en"))
 			c->lang = LANG_EN;
 	}
 }

@@ -259,18 +259,25 @@ int cmd_rule_edit(struct ctl *c)
 	const char *yaml;
 	auto_close int fd = -1;
 	size_t len;
+	ssize_t n;
 	int r = path ? api_call(c, "GET", path, NULL, NULL, &rule) : EXIT_REFUSED;
 
 	if (r)
 		return r;
 	yaml = json_str(rule, "yaml") ?: "";
 	fd = mkostemps(file, 5, O_CLOEXEC);
-	if (fd < 0 || write(fd, yaml, strlen(yaml)) != (ssize_t)strlen(yaml))
+	if (fd < 0)
 		return usage_fail(c, "cli.file", file, NULL, NULL, M_E_WRITE, "error", strerror(errno), NULL);
+	n = write(fd, yaml, strlen(yaml));
+	if (n != (ssize_t)strlen(yaml)) {
+		r = n < 0 ? errno : ENOSPC;
+		unlink(file);
+		return usage_fail(c, "cli.file", file, NULL, NULL, M_E_WRITE, "error", strerror(r), NULL);
+	}
 	r = editor_run(file);
 	if (!r)
 		r = read_all_path(file, EDIT_BYTES_MAX, &text, &len);
-	if (r < 0) {
+	if (r) {
 		unlink(file);
 		return usage_fail(c, "cli.editor", "$EDITOR", NULL, NULL, M_E_EDITOR, "error", strerror(-r), NULL);
 	}

@@ -93,6 +93,8 @@ static void status_after(struct ctl *c, const cJSON *s, struct buf *b)
 
 		snprintf(cmd, sizeof(cmd), "cellwall change confirm %" PRId64, json_i64(open, "generation", 0));
 		put_next(c, b, cmd);
+	} else if (json_str(store, "next")) {
+		put_next(c, b, json_str(store, "next"));
 	} else if (pending) {
 		put_next(c, b, "cellwall access list --state pending");
 	}

@@ -174,9 +174,9 @@ static void offer_words(struct ctl *c, const char *const *words, unsigned n, con
 	for (size_t i = 0; i < ncommands; i++) {
 		const char *p = commands[i].words;
 
-		while (p) {
+		do { /* each form of its words */
 			size_t len = strcspn(p, "|");
-			auto_free char *form = strndup(p, len), *save = NULL;
+			auto_free char *form = strndup(p, len);
 			char *at = form;
 			unsigned k = 0;
 
@@ -188,7 +188,6 @@ static void offer_words(struct ctl *c, const char *const *words, unsigned n, con
 				k++;
 				at = at[w] ? at + w + 1 : NULL;
 			}
-			(void)save;
 			if (at && k == n) {
 				bool seen = false;
 
@@ -203,7 +202,7 @@ static void offer_words(struct ctl *c, const char *const *words, unsigned n, con
 					offer(c, at, cur);
 			}
 			p = p[len] ? p + len + 1 : NULL;
-		}
+		} while (p);
 	}
 }
 

@@ -100,6 +100,7 @@ struct access {
 	char *decided_by;
 	int64_t decided_ns;
 	enum access_hold hold;
+	uint64_t scan;	/* number of the scan it belongs to, or 0 */
 	int64_t first_ns, last_ns;
 	struct access_counts c;
 	uint64_t flows6; /* of c.flows, those over IPv6 */
@@ -122,10 +123,16 @@ struct access_scan {
 	uint64_t held;		/* accesses held apart one by one */
 	uint64_t folded;	/* accesses beyond ACCESS_SCAN_KEEP: only counted, never answered */
 	uint64_t folded_flows, folded_packets, folded_bytes, folded_refused;
+	uint64_t folded_would, folded_dropped; /* of folded_refused, at the source's own side */
 	bool dirty;
 };
 #define ACCESS_SCAN_KEEP 256u
 
+/* Part of a scan and not decided by anybody: its alerts are the scan's. */
+static inline bool access_in_scan(const struct access *a)
+{
+	return (a->scan || a->hold == ACCESS_HELD_SCAN) && a->decision == ACCESS_UNDECIDED;
+}
 enum access_state access_state(const struct access *a);
 const char *access_state_str(enum access_state s); /* pending, confirmed, rejected, held */
 int access_state_parse(const char *s, enum access_state *ret);

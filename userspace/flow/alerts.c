@@ -284,10 +284,69 @@ static int alert_for(struct alert_book *b, const struct access *x, const struct 
 	return r < 0 ? r : htab_set(b->latest, key, len, *ret, NULL);
 }
 
+static const enum cw_outcome worth[] = { CW_OUT_ALERT, CW_OUT_WOULD_BLOCK, CW_OUT_DROP };
+
+/* One flow judged on both sides is one alert, not two. */
+static uint64_t times(const struct access_counts *d, enum cw_outcome o)
+{
+	uint64_t e = d->cnt[CW_EGRESS][o], in = d->cnt[CW_INGRESS][o];
+
+	return e > in ? e : in;
+}
+
+static void seen(struct alert *a, const struct access_side side[2], int64_t at_ns)
+{
+	for (int s = 0; s < 2; s++)
+		if (side[s].outcome != CW_OUT_NONE && side[s].at_ns >= a->side[s].at_ns)
+			a->side[s] = side[s];
+	if (!a->first_ns || at_ns < a->first_ns)
+		a->first_ns = at_ns;
+	if (at_ns > a->last_ns)
+		a->last_ns = at_ns;
+}
+
+static int scan_alert(struct alert_book *b, uint64_t scan, const char *src, uint8_t proto, struct alert **ret)
+{
+	auto_cleanup(alert_freep) struct alert *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	a->kind = ALERT_SCAN;
+	a->scan = scan;
+	a->proto = proto;
+	a->severity = ALERT_HIGH;
+	a->src = strdup(src);
+	a->dst = strdup("");
+	if (!a->src || !a->dst)
+		return -ENOMEM;
+	r = intern(b, &a, ret);
+	if (!r && (*ret)->proto != proto)
+		(*ret)->proto = 0;
+	return r;
+}
+
+static void scan_count(struct alert *a, const struct access_counts *d, const struct access_side side[2],
+		       int64_t at_ns)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(worth); i++) {
+		uint64_t n = times(d, worth[i]);
+		int s = deciding_side(d, side, worth[i]);
+
+		a->count += n;
+		if (!n || s < 0 || worth[i] < a->outcome)
+			continue;
+		a->outcome = worth[i];
+		a->by = speaking(&side[s].verdict, worth[i]);
+		a->by_side = (enum cw_side)s;
+		a->reason = side[s].reason;
+	}
+	seen(a, side, at_ns);
+}
+
 int alert_book_access(struct alert_book *b, const struct access *x, const struct access_counts *d,
 		      const struct access_side side[2], int64_t at_ns)
 {
-	static const enum cw_outcome worth[] = { CW_OUT_ALERT, CW_OUT_WOULD_BLOCK, CW_OUT_DROP };
 	struct alert *to[ARRAY_SIZE(worth)] = { };
 	int r;
 
@@ -295,61 +354,83 @@ int alert_book_access(struct alert_book *b, const struct access *x, const struct
 	r = make_room(b, ARRAY_SIZE(worth));
 	if (r < 0)
 		return r;
+	if (x->scan && access_in_scan(x)) {
+		r = scan_alert(b, x->scan, x->src->ref, x->proto, &to[0]);
+		if (!r)
+			scan_count(to[0], d, side, at_ns);
+		return r;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(worth); i++) {
-		if (!d->cnt[CW_EGRESS][worth[i]] && !d->cnt[CW_INGRESS][worth[i]])
+		if (!times(d, worth[i]))
 			continue;
 		r = alert_for(b, x, d, side, worth[i], &to[i]);
 		if (r < 0)
 			return r;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(worth); i++) {
-		uint64_t e = d->cnt[CW_EGRESS][worth[i]], in = d->cnt[CW_INGRESS][worth[i]];
 		struct alert *a = to[i];
 
 		if (!a)
 			continue;
-		/* One flow judged on both sides is one alert, not two. */
-		a->count += e > in ? e : in;
-		for (int s = 0; s < 2; s++)
-			if (side[s].outcome != CW_OUT_NONE && side[s].at_ns >= a->side[s].at_ns)
-				a->side[s] = side[s];
-		if (!a->first_ns || at_ns < a->first_ns)
-			a->first_ns = at_ns;
-		if (at_ns > a->last_ns)
-			a->last_ns = at_ns;
+		a->count += times(d, worth[i]);
+		a->scan = 0; /* somebody decided about the access: it speaks for itself again */
+		seen(a, side, at_ns);
 		a->severity = severity(a, outside(x->src) || outside(x->dst));
 	}
 	return 0;
 }
 
-int alert_book_scan(struct alert_book *b, const struct access_scan *s)
+int alert_book_scan(struct alert_book *b, const struct access_scan *s, uint8_t proto,
+		    const struct access_counts *d, const struct access_side side[2], int64_t at_ns)
 {
-	auto_cleanup(alert_freep) struct alert *a = NULL;
 	struct alert *to;
 	int r;
 
 	r = make_room(b, 1);
-	if (r < 0)
-		return r;
-	a = calloc(1, sizeof(*a));
-	if (!a)
-		return -ENOMEM;
-	a->kind = ALERT_SCAN;
-	a->scan = s->num;
-	a->src = strdup(s->point ? s->point->ref : s->src->ref);
-	a->dst = strdup("");
-	if (!a->src || !a->dst)
-		return -ENOMEM;
-	a->first_ns = s->first_ns;
-	a->count = 1;
-	a->severity = ALERT_HIGH;
-	r = intern(b, &a, &to);
+	if (!r)
+		r = scan_alert(b, s->num, s->point ? s->point->ref : s->src->ref, proto, &to);
 	if (r < 0)
 		return r;
 	to->ports = s->ports;
 	to->peers = s->peers;
+	if (!to->first_ns || s->first_ns < to->first_ns)
+		to->first_ns = s->first_ns;
 	if (s->last_ns > to->last_ns)
 		to->last_ns = s->last_ns;
+	if (d)
+		scan_count(to, d, side, at_ns);
+	return 0;
+}
+
+int alert_book_scan_close(struct alert_book *b, const struct access_scan *s)
+{
+	struct alert *to = (struct alert *)alert_book_scan_find(b, s->num);
+
+	for (size_t i = 0; to && i < b->list.n; i++) {
+		struct alert *a = b->list.v[i];
+		const struct access *x;
+		int r;
+
+		if (a->kind != ALERT_ACCESS || a->scan)
+			continue;
+		x = htab_get(*b->ids, a->access, strlen(a->access));
+		if (!x || x->scan != s->num || !access_in_scan(x))
+			continue;
+		r = mark(b, a);
+		if (!r)
+			r = mark(b, to);
+		if (r < 0)
+			return r;
+		a->scan = s->num;
+		to->count += a->count;
+		if (a->outcome >= to->outcome) {
+			to->outcome = a->outcome;
+			to->by = a->by;
+			to->by_side = a->by_side;
+			to->reason = a->reason;
+		}
+		seen(to, a->side, a->last_ns);
+	}
 	return 0;
 }
 
@@ -373,6 +454,14 @@ const struct alert *alert_book_at(const struct alert_book *b, size_t i)
 const struct alert *alert_book_find(const struct alert_book *b, const char *id)
 {
 	return htab_get(b->by_id, id, strlen(id));
+}
+
+const struct alert *alert_book_scan_find(const struct alert_book *b, uint64_t scan)
+{
+	const struct alert a = { .kind = ALERT_SCAN, .scan = scan };
+	char key[128];
+
+	return htab_get(b->by_key, key, key_of(&a, key));
 }
 
 uint64_t alert_book_pruned(const struct alert_book *b)

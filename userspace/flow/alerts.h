@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * alerts.h - alerts from counters. Each is one (access, outcome, rule) and counts exactly what
- * the kernel counted, whatever happened to the events about it. Lives inside the access book.
+ * the kernel counted, whatever happened to the events about it. A scan is one alert: it counts for
+ * all accesses held with it, and the alerts they had before are closed into it. Lives inside the
+ * access book.
  */
 #pragma once
 
@@ -21,11 +23,11 @@ struct alert {
 	char id[ACCESS_ID_MAX];
 	enum alert_kind kind;
 	char access[ACCESS_ID_MAX]; /* ALERT_ACCESS */
-	uint64_t scan;		/* ALERT_SCAN: number of the scan */
+	uint64_t scan;		/* ALERT_SCAN: its number; ALERT_ACCESS: of the scan it was closed into, or 0 */
 	char *src, *dst;	/* ends as text; scan: dst is "" */
-	uint8_t proto;
+	uint8_t proto;		/* ALERT_SCAN: 0 when there were several */
 	uint16_t port;
-	enum cw_outcome outcome; /* ALERT, WOULD_BLOCK or DROP */
+	enum cw_outcome outcome; /* ALERT, WOULD_BLOCK or DROP; ALERT_SCAN: the hardest one, NONE when all passed */
 	struct access_side side[2]; /* as it was when last counted */
 	struct cw_verdict by;	/* the deciding side's record: rule, tier, action */
 	enum cw_side by_side;
@@ -48,6 +50,13 @@ size_t alert_book_count(const struct alert_book *b);
 const struct alert *alert_book_at(const struct alert_book *b, size_t i);
 const struct alert *alert_book_find(const struct alert_book *b, const char *id);
 uint64_t alert_book_pruned(const struct alert_book *b);
+/* Of a scan, or NULL. */
+const struct alert *alert_book_scan_find(const struct alert_book *b, uint64_t scan);
+/* Closed into a scan, or acknowledged and not counted on since. */
+static inline bool alert_settled(const struct alert *a)
+{
+	return (a->kind == ALERT_ACCESS && a->scan) || (a->acked_ns && a->count == a->count_acked);
+}
 /* -ENOENT, -ENOMEM; acknowledging again replaces the note. */
 int alert_book_ack(struct alert_book *b, const char *id, const char *who, const char *note, int64_t now_ns);
 
@@ -62,7 +71,11 @@ void alert_book_free(struct alert_book *b);
 /* Adds to the alerts of (access, outcome, rule) what `delta` holds. -ENOMEM: nothing was added. */
 int alert_book_access(struct alert_book *b, const struct access *a, const struct access_counts *delta,
 		      const struct access_side side[2], int64_t at_ns);
-int alert_book_scan(struct alert_book *b, const struct access_scan *s);
+/* Makes or updates the alert of a scan and adds what `delta` holds (NULL: nothing). -ENOMEM: nothing was added. */
+int alert_book_scan(struct alert_book *b, const struct access_scan *s, uint8_t proto,
+		    const struct access_counts *delta, const struct access_side side[2], int64_t at_ns);
+/* Closes the alerts of the scan's accesses into its own. -ENOMEM: call again. */
+int alert_book_scan_close(struct alert_book *b, const struct access_scan *s);
 int alert_book_dirty(const struct alert_book *b, int (*fn)(void *arg, const struct alert *a),
 		     int (*gone)(void *arg, uint64_t num), void *arg);
 bool alert_book_is_dirty(const struct alert_book *b);

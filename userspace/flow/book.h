@@ -36,11 +36,12 @@ struct waiting {
 };
 
 /* What a source touched lately: scan detection. */
-struct scan_touch { int64_t at_ns; uint64_t peer; uint32_t axis; struct access *access; };
+struct scan_touch { int64_t at_ns; uint64_t peer; uint32_t axis; bool silent; struct access *access; };
 struct scan_track {
 	VEC(struct scan_touch) touches; /* [head, n) are in the window */
 	size_t head;
 	struct htab *ports, *peers;	/* axis or end number to count of touches */
+	size_t silent;			/* touches in the window that nobody answered */
 	struct access_scan *scan;	/* burst going on, or NULL */
 };
 

@@ -2,6 +2,8 @@
 /*
  * scan.c - a source that touches many ports or many peers in a short time.
  *
+ * Some ports on some peers each are a scan as well: more unanswered touches than both limits
+ * together. So at most that many accesses stand alone before the burst is known for what it is.
  * Only accesses seen for the first time count as touches. Sources that stand for many (world,
  * a node) are expected to reach many peers: of theirs only unanswered touches count and are
  * held. While a burst lasts, further unanswered accesses beyond ACCESS_SCAN_KEEP are counted in
@@ -93,7 +95,7 @@ static int track_reset(struct scan_track *t)
 	htab_free(t->peers, NULL);
 	t->ports = ports;
 	t->peers = peers;
-	t->touches.n = t->head = 0;
+	t->touches.n = t->head = t->silent = 0;
 	t->scan = NULL;
 	return 0;
 }
@@ -103,6 +105,7 @@ static void expire(struct scan_track *t, int64_t before_ns)
 	while (t->head < t->touches.n && t->touches.v[t->head].at_ns < before_ns) {
 		count_down(t->ports, t->touches.v[t->head].axis);
 		count_down(t->peers, t->touches.v[t->head].peer);
+		t->silent -= t->touches.v[t->head].silent;
 		t->head++;
 	}
 	if (t->head > 64 && t->head * 2 > t->touches.n) {
@@ -114,7 +117,7 @@ static void expire(struct scan_track *t, int64_t before_ns)
 }
 
 static int scan_begin(struct access_book *b, struct scan_track *t, const struct access_end *src,
-		      const struct access_point *point)
+		      const struct access_point *point, uint8_t proto)
 {
 	struct access_scan *s;
 	int r;
@@ -140,17 +143,22 @@ static int scan_begin(struct access_book *b, struct scan_track *t, const struct 
 	for (size_t i = t->head; i < t->touches.n; i++) {
 		struct access *a = t->touches.v[i].access;
 
-		if (!a || a->hold != ACCESS_NOT_HELD || a->decision != ACCESS_UNDECIDED)
+		if (!a || a->scan || a->decision != ACCESS_UNDECIDED)
 			continue;
 		r = book_mark(&b->dirty_accesses, a);
 		if (r < 0)
 			return r;
-		a->hold = ACCESS_HELD_SCAN;
+		a->scan = s->num;
+		if (a->hold == ACCESS_NOT_HELD)
+			a->hold = ACCESS_HELD_SCAN;
 		s->held++;
 	}
-	t->touches.n = t->head = 0; /* the distinct tables go on for the whole burst */
+	t->touches.n = t->head = t->silent = 0; /* the distinct tables go on for the whole burst */
 	t->scan = s;
-	return 0;
+	s->ports = htab_count(t->ports);
+	s->peers = htab_count(t->peers);
+	r = alert_book_scan(b->alerts, s, proto, NULL, NULL, 0);
+	return r < 0 ? r : alert_book_scan_close(b->alerts, s);
 }
 
 int book_scan_touch(struct access_book *b, const struct access_end *src, const struct access_point *point,
@@ -180,12 +188,14 @@ int book_scan_touch(struct access_book *b, const struct access_end *src, const s
 		return r;
 	if (!t->scan) {
 		expire(t, at_ns - b->scan_window_ns);
-		r = vec_push(&t->touches, ((struct scan_touch){ at_ns, dst->num, CW_AXIS(proto, port), NULL }));
+		r = vec_push(&t->touches, ((struct scan_touch){ at_ns, dst->num, CW_AXIS(proto, port), !answered, NULL }));
 		if (r < 0)
 			return r;
-		if (htab_count(t->ports) <= b->scan_ports && htab_count(t->peers) <= b->scan_peers)
+		t->silent += !answered;
+		if (htab_count(t->ports) <= b->scan_ports && htab_count(t->peers) <= b->scan_peers &&
+		    t->silent <= (size_t)b->scan_ports + b->scan_peers)
 			return 0;
-		r = scan_begin(b, t, src, point);
+		r = scan_begin(b, t, src, point, proto);
 		if (r < 0 || !t->scan)
 			return r;
 	}
@@ -209,6 +219,7 @@ int book_scan_made(struct access_book *b, struct access *a, struct access_scan *
 	struct scan_track *t;
 
 	if (scan) {
+		a->scan = scan->num;
 		if (a->hold == ACCESS_NOT_HELD)
 			a->hold = ACCESS_HELD_SCAN;
 		scan->held++;

@@ -185,13 +185,15 @@ static int add_to_member(struct access_book *b, struct access_member *m, const s
 	return 0;
 }
 
-static int add_to_scan(struct access_book *b, struct access_scan *s, const struct access_counts *d,
-		       bool first, int64_t at_ns)
+static int add_to_scan(struct access_book *b, struct access_scan *s, const struct node_access *a,
+		       const struct access_counts *d, bool first, int64_t at_ns)
 {
+	struct access_side now[2] = { };
 	int r = book_mark(&b->dirty_scans, s);
 
+	sides_update(now, a, at_ns);
 	if (!r)
-		r = alert_book_scan(b->alerts, s);
+		r = alert_book_scan(b->alerts, s, a->proto, d, now, at_ns);
 	if (r < 0)
 		return r;
 	s->folded += first;
@@ -199,6 +201,8 @@ static int add_to_scan(struct access_book *b, struct access_scan *s, const struc
 	s->folded_packets += d->packets;
 	s->folded_bytes += d->bytes;
 	s->folded_refused += counts_refused(d);
+	s->folded_would += d->cnt[CW_EGRESS][CW_OUT_WOULD_BLOCK];
+	s->folded_dropped += d->cnt[CW_EGRESS][CW_OUT_DROP];
 	if (at_ns > s->last_ns)
 		s->last_ns = at_ns;
 	return 0;
@@ -239,7 +243,7 @@ static int bind(struct access_book *b, const struct node_access *a, const struct
 		if (r < 0)
 			return r;
 		if (scan) {
-			r = alert_book_scan(b->alerts, scan);
+			r = alert_book_scan(b->alerts, scan, a->proto, NULL, NULL, 0);
 			if (r < 0)
 				return r;
 		}
@@ -354,7 +358,7 @@ int book_take(struct access_book *b, const struct counter_name *n, const struct 
 	if (m)
 		r = add_to_member(b, m, a, &d, first, first_ns, at_ns);
 	else if (s)
-		r = add_to_scan(b, s, &d, first, at_ns);
+		r = add_to_scan(b, s, a, &d, first, at_ns);
 	else
 		r = add_refused(b, a, &d, now_ns);
 	if (r < 0)

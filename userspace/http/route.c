@@ -67,8 +67,7 @@ int route_table_add(struct route_table *t, const struct http_route *r, void *arg
 
 		if (t->v[i].route->method != r->method)
 			continue;
-		(void)pattern_split(t->v[i].route->path, b, &nb); /* it was accepted before */
-		if (na != nb)
+		if (pattern_split(t->v[i].route->path, b, &nb) < 0 || na != nb)
 			continue;
 		while (k < na && a[k].kind == b[k].kind &&
 		       (a[k].kind != SEG_LITERAL ||

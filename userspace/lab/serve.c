@@ -121,7 +121,7 @@ static int open_signals(struct server *s)
 static void on_packets(struct server *s)
 {
 	for (;;) {
-		struct sockaddr_ll from;
+		struct sockaddr_ll from = {};
 		socklen_t flen = sizeof(from);
 		uint8_t p[128];
 		ssize_t n = recvfrom(s->packet.fd, p, sizeof(p), 0, (struct sockaddr *)&from, &flen);

@@ -71,8 +71,11 @@ static int entries_collect(struct gc *x, struct group *g, uint32_t s, bool eids)
 	}
 	sd->p.n = w;
 	r = r ?: flush_del(x);
-	if (!eids)
+	if (!eids) {
+		if (sd->loose)
+			side_prune(set, sd);
 		return r;
+	}
 	w = 0;
 	for (size_t i = 0; i < sd->t.n; i++)
 		if (!eid_over(x, sd->t.v[i].ix))

@@ -11,24 +11,35 @@ static bool given(const char *s)
 	return s && *s;
 }
 
-static int check_selectors(const struct rule *r, const char *field, const struct selector *v, size_t n,
-			   const char *name, struct fail_list *f)
-{
-	int err = 0;
-	char at[512];
+/* "rule shop/web-db, spec.from[2]"; only made when there is something to say. */
+struct where { char s[512]; };
 
-	if (!n) {
-		snprintf(at, sizeof(at), "rule %s, spec.%s", name, field);
-		return fail_add(f, -EINVAL, "rule.empty-list", at, "at least one item", "write `- any: true` for everyone",
-				"%s selects nothing", field);
-	}
-	if (n > IR_ITEMS_MAX) {
-		snprintf(at, sizeof(at), "rule %s, spec.%s", name, field);
-		return fail_add(f, -EINVAL, "rule.too-many-items", at, "at most 100000 items", "split the rule",
-				"%zu items in %s", n, field);
-	}
+static const char *where(const struct rule *r, const char *field, long i, struct where *w)
+{
+	const char *ns = given(r->ns) ? r->ns : "", *slash = given(r->ns) ? "/" : "", *name = r->name ? r->name : "";
+
+	if (!field)
+		snprintf(w->s, sizeof(w->s), "rule %s%s%s", ns, slash, name);
+	else if (i < 0)
+		snprintf(w->s, sizeof(w->s), "rule %s%s%s, spec.%s", ns, slash, name, field);
+	else
+		snprintf(w->s, sizeof(w->s), "rule %s%s%s, spec.%s[%ld]", ns, slash, name, field, i);
+	return w->s;
+}
+
+static int check_selectors(const struct rule *r, const char *field, const struct selector *v, size_t n,
+			   struct fail_list *f)
+{
+	struct where w;
+	int err = 0;
+
+	if (!n)
+		return fail_add(f, -EINVAL, "rule.empty-list", where(r, field, -1, &w), "at least one item",
+				"write `- any: true` for everyone", "%s selects nothing", field);
+	if (n > IR_ITEMS_MAX)
+		return fail_add(f, -EINVAL, "rule.too-many-items", where(r, field, -1, &w), "at most 100000 items",
+				"split the rule", "%zu items in %s", n, field);
 	for (size_t i = 0; i < n; i++) {
-		snprintf(at, sizeof(at), "rule %s, spec.%s[%zu]", name, field, i);
 		switch (v[i].kind) {
 		case SEL_ANY:
 		case SEL_WORKLOAD:
@@ -38,49 +49,51 @@ static int check_selectors(const struct rule *r, const char *field, const struct
 		case SEL_RESERVED:
 			if (v[i].reserved >= CW_ID_HOST && v[i].reserved <= CW_ID_MULTICAST)
 				break;
-			err = fail_add(f, -EINVAL, "rule.reserved", at, "host, remote-node, world, unknown or multicast",
-				       NULL, "no reserved identity %u", v[i].reserved);
+			err = fail_add(f, -EINVAL, "rule.reserved", where(r, field, (long)i, &w),
+				       "host, remote-node, world, unknown or multicast", NULL,
+				       "no reserved identity %u", v[i].reserved);
 			break;
 		case SEL_SERVICE:
-			err = fail_add(f, -EINVAL, "rule.service-unknown", at, "a selector of the service's workloads",
+			err = fail_add(f, -EINVAL, "rule.service-unknown", where(r, field, (long)i, &w),
+				       "a selector of the service's workloads",
 				       "select the workloads behind the service by their labels",
 				       "no service inventory stands behind \"%s\"", v[i].service ? v[i].service : "");
 			break;
 		case SEL_FQDN:
 			if (r->action == CW_ACT_BLOCK)
-				err = fail_add(f, -EINVAL, "rule.fqdn-block", at, "action allow or alert", NULL,
+				err = fail_add(f, -EINVAL, "rule.fqdn-block", where(r, field, (long)i, &w),
+					       "action allow or alert", NULL,
 					       "a name cannot be blocked: its addresses are shared");
 			else
-				err = fail_add(f, -EINVAL, "rule.fqdn-unresolved", at, "cidr", "name the addresses with cidr",
-					       "names are not resolved on this node: \"%s\"", v[i].fqdn ? v[i].fqdn : "");
+				err = fail_add(f, -EINVAL, "rule.fqdn-unresolved", where(r, field, (long)i, &w), "cidr",
+					       "name the addresses with cidr", "names are not resolved on this node: \"%s\"",
+					       v[i].fqdn ? v[i].fqdn : "");
 			break;
 		}
 	}
 	return err;
 }
 
-static int check_ports(const struct rule *r, const char *name, struct fail_list *f)
+static int check_ports(const struct rule *r, struct fail_list *f)
 {
+	struct where w;
 	int err = 0;
-	char at[512];
 
-	if (r->nports > IR_PORTS_MAX) {
-		snprintf(at, sizeof(at), "rule %s, spec.ports", name);
-		return fail_add(f, -EINVAL, "rule.too-many-items", at, "at most 10000 items", "split the rule",
-				"%zu ports", r->nports);
-	}
+	if (r->nports > IR_PORTS_MAX)
+		return fail_add(f, -EINVAL, "rule.too-many-items", where(r, "ports", -1, &w), "at most 10000 items",
+				"split the rule", "%zu ports", r->nports);
 	for (size_t i = 0; i < r->nports; i++) {
 		const struct port_spec *p = &r->ports[i];
 
-		snprintf(at, sizeof(at), "rule %s, spec.ports[%zu]", name, i);
 		if (p->kind == PORT_RANGE && p->from > p->to)
-			err = fail_add(f, -EINVAL, "rule.port-range", at, "low-high", NULL, "range %u-%u runs backwards",
-				       p->from, p->to);
+			err = fail_add(f, -EINVAL, "rule.port-range", where(r, "ports", (long)i, &w), "low-high", NULL,
+				       "range %u-%u runs backwards", p->from, p->to);
 		else if (p->kind == PORT_NAMED && !given(p->name))
-			err = fail_add(f, -EINVAL, "rule.port-name", at, "a port name", NULL, "the port name is empty");
+			err = fail_add(f, -EINVAL, "rule.port-name", where(r, "ports", (long)i, &w), "a port name", NULL,
+				       "the port name is empty");
 		else if (p->kind == PORT_ICMP && (p->icmp_type > 255 || p->icmp_code > 255))
-			err = fail_add(f, -EINVAL, "rule.icmp", at, "type and code 0-255", NULL, "type %d, code %d",
-				       p->icmp_type, p->icmp_code);
+			err = fail_add(f, -EINVAL, "rule.icmp", where(r, "ports", (long)i, &w),
+				       "type and code 0-255", NULL, "type %d, code %d", p->icmp_type, p->icmp_code);
 	}
 	return err;
 }
@@ -92,13 +105,11 @@ int ir_from_rule(const struct rule *r, struct fail_list *f, struct ir_rule ret[2
 		[ORIGIN_NETWORKPOLICY] = CW_TIER_NETWORKPOLICY, [ORIGIN_ADMIN] = CW_TIER_ADMIN,
 		[ORIGIN_BASELINE] = CW_TIER_BASELINE,
 	};
-	char name[400];
+	struct where w;
 	struct ir_rule ir = { .rule = r->id, .reject = r->reject, .advisory = r->mode == CW_MODE_ALERT,
 			      .ns = given(r->ns) ? r->ns : NULL, .ports = r->ports, .nports = r->nports };
 	int err = 0, e;
 
-	snprintf(name, sizeof(name), "%s%s%s", given(r->ns) ? r->ns : "", given(r->ns) ? "/" : "",
-		 r->name ? r->name : "");
 	switch (r->action) {
 	case CW_ACT_ALLOW:
 		ir.effect = IR_ALLOW;
@@ -110,16 +121,16 @@ int ir_from_rule(const struct rule *r, struct fail_list *f, struct ir_rule ret[2
 		ir.effect = IR_BLOCK;
 		break;
 	default:
-		err = fail_add(f, -EINVAL, "rule.action", name, "allow, alert or block", NULL, "the rule has no action");
+		err = fail_add(f, -EINVAL, "rule.action", where(r, NULL, -1, &w), "allow, alert or block", NULL, "the rule has no action");
 	}
 	if ((size_t)r->origin >= sizeof(tiers) / sizeof(tiers[0]))
-		return fail_add(f, -EINVAL, "rule.origin", name, NULL, NULL, "the rule has no known origin");
+		return fail_add(f, -EINVAL, "rule.origin", where(r, NULL, -1, &w), NULL, NULL, "the rule has no known origin");
 	ir.tier = tiers[r->origin];
-	e = check_selectors(r, "from", r->from, r->nfrom, name, f);
+	e = check_selectors(r, "from", r->from, r->nfrom, f);
 	err = e ? e : err;
-	e = check_selectors(r, "to", r->to, r->nto, name, f);
+	e = check_selectors(r, "to", r->to, r->nto, f);
 	err = e ? e : err;
-	e = check_ports(r, name, f);
+	e = check_ports(r, f);
 	err = e ? e : err;
 	if (err)
 		return err;

@@ -81,8 +81,8 @@ int labels_copy(const struct labels *from, struct labels *to)
 	return 0;
 }
 
-/* Index of key, or of the place where it belongs. */
-static size_t labels_find(const struct labels *l, const char *key, bool *ret_found)
+/* The pair with that key, or NULL; *ret_at is its index or that of the place where it belongs. */
+static struct kv *labels_find(const struct labels *l, const char *key, size_t *ret_at)
 {
 	size_t lo = 0, hi = l->n;
 
@@ -91,30 +91,29 @@ static size_t labels_find(const struct labels *l, const char *key, bool *ret_fou
 		int c = strcmp(l->v[mid].key, key);
 
 		if (c == 0) {
-			*ret_found = true;
-			return mid;
+			*ret_at = mid;
+			return &l->v[mid];
 		}
 		if (c < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	*ret_found = false;
-	return lo;
+	*ret_at = lo;
+	return NULL;
 }
 
 int labels_set(struct labels *l, const char *key, const char *value)
 {
-	bool found;
-	size_t i = labels_find(l, key, &found);
+	size_t i;
+	struct kv *p, *have = labels_find(l, key, &i);
 	char *k, *v = strdup(value ? value : "");
-	struct kv *p;
 
 	if (!v)
 		return -ENOMEM;
-	if (found) {
-		free(l->v[i].value);
-		l->v[i].value = v;
+	if (have) {
+		free(have->value);
+		have->value = v;
 		return 0;
 	}
 	k = strdup(key);
@@ -133,10 +132,10 @@ int labels_set(struct labels *l, const char *key, const char *value)
 
 const char *labels_get(const struct labels *l, const char *key)
 {
-	bool found;
-	size_t i = labels_find(l, key, &found);
+	size_t i;
+	const struct kv *have = labels_find(l, key, &i);
 
-	return found ? l->v[i].value : NULL;
+	return have ? have->value : NULL;
 }
 
 int labels_parse(const char *s, struct labels *ret)

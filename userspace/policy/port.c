@@ -88,7 +88,7 @@ static int parse_ports(const char *s, struct port_spec *p)
 		r = parse_u32(low, 1, 65535, &from);
 		if (r == 0)
 			r = parse_u32(dash + 1, 1, 65535, &to);
-		if (r < 0)
+		if (r)
 			return r;
 		if (from > to)
 			return -EDOM;

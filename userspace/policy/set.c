@@ -228,7 +228,8 @@ int policy_set_prepare_ir(struct policy_set *set, const struct policy_state *nex
 			if (set->groups.v[i])
 				group_touch_eid(set, set->groups.v[i]->eid);
 	r = r ?: owners_diff(set, next, names);
-	r = r ?: eid_owners(set);
+	if (!r && (set->owner_dirty.n || set->owner_dead.n || set->addr_dirty.n || set->eid_touched.n))
+		r = eid_owners(set);
 	r = r ?: sides_compile(set);
 	if (r || set->poisoned)
 		return model_fail(set, r ? r : -ENOMEM, f);

@@ -144,6 +144,7 @@ struct side {
 	struct ir **rules;
 	uint32_t nrules;
 	bool uses_names, full, dirty;
+	bool loose;	/* some cell may be without an identity */
 	struct { struct tent *v; size_t n, cap; } t;	/* identities that differ from their default */
 	uint32_t drow[CW_REALM_COUNT];
 	struct { struct cell *v; size_t n, cap; } cells;
@@ -218,7 +219,6 @@ struct policy_set {
 	uint64_t seed, seq;
 	uint64_t moved_seq;	/* addresses changed then, and no grace period is known since; 0: none */
 	bool poisoned;		/* ran out of memory half-way: judges on, prepares no more */
-	bool recompile;		/* the last prepare ran out of numbers while it made rows */
 	struct policy_plan *plan;
 
 	/* rules */
@@ -266,7 +266,7 @@ struct policy_set {
 	uint32_t next_wl, nwls;
 
 	/* state that is remembered */
-	uint64_t ignore_digest, ns_digest, modes_digest, cluster_digest;
+	uint64_t ignore_digest, modes_digest;
 	uint32_t enforce_always, local_node;
 	char **ignored;
 	size_t nignored;
@@ -321,6 +321,11 @@ bool sel_matches_ident(const struct sel *s, const struct ident_info *i);
 int rules_diff(struct policy_set *set, const struct policy_state *next, const struct ir_rule *more,
 	       size_t nmore, struct fail_list *f, bool *ret_names_changed);
 int qspecs_diff(struct policy_set *set, const struct policy_state *next);
+/* *ret is set as soon as there is something to free; `names` when names of ports came or went. */
+int ir_new(struct policy_set *set, const struct ir_rule *r, bool *names, struct ir **ret);
+/* Takes a rule out; the memory stays until rules_sweep, since sides still point to it. */
+int ir_drop(struct policy_set *set, struct ir *ir, bool *names);
+void qspec_free(struct qspec *s);
 struct qspec *qspec_find(const struct policy_set *set, const struct quarantine *q);
 void rules_sweep(struct policy_set *set);
 void rules_done(struct policy_set *set);
@@ -335,6 +340,39 @@ int eid_owners(struct policy_set *set);
 int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct group *g);
 const struct owner *owner_find(const struct policy_set *set, const char *ns, const char *name, const char *uid);
 int addr_touch(struct policy_set *set, struct addrrec *a);
+
+/* ---- nets.c ------------------------------------------------------------------------------------------- */
+struct chgs;
+/* Builds the universe of the selectors in use, if it is another one; the old one is kept as uni_old. */
+int universe_update(struct policy_set *set, const struct policy_state *next, bool *ret_changed);
+void universe_drop(struct policy_set *set, struct universe *u);
+int nets_diff(struct policy_set *set, struct chgs *chgs);
+
+/* ---- settings.c --------------------------------------------------------------------------------------- */
+/*
+ * policy_state_mode() and policy_state_quarantine() walk all settings. Only those of one namespace
+ * and those of none can speak for a workload, so they are asked with a state of just these.
+ */
+struct bucket {
+	struct { struct mode_setting *v; size_t n, cap; } modes;
+	struct { struct quarantine *v; size_t n, cap; } quars;
+	struct namespace *ns;
+	uint64_t digest;	/* of the namespace's labels */
+};
+struct settings {
+	const struct policy_state *next;
+	struct htab *by_ns;	/* bucket */
+	struct bucket wide, now;
+	const struct bucket *last;
+	struct policy_state st;	/* shallow, for the namespace of `last` */
+};
+
+int settings_init(struct settings *s, uint64_t seed, const struct policy_state *next);
+void settings_done(struct settings *s);
+struct bucket *settings_bucket(struct settings *s, const char *ns); /* made if new; NULL: no memory */
+uint64_t settings_digest(const struct policy_set *set, const struct policy_state *next, int *ret_err);
+int cfg_of(const struct policy_set *set, struct settings *s, const struct bucket *b, const struct workload *w,
+	   struct gcfg *ret);
 
 /* ---- eid.c ------------------------------------------------------------------------------------------------ */
 struct chg {
@@ -370,6 +408,9 @@ uint32_t side_row(const struct side *sd, uint32_t ix, uint32_t realm);
 struct half { uint8_t action, tier, flags; uint32_t rule; };
 struct half side_decide(struct ir *const *rules, const uint32_t *chain, const uint64_t *act, size_t nwords,
 			bool adv, uint32_t tiers, enum cw_action dflt);
+/* chain: rules of the side that match the peer, in order. */
+int row_make(struct policy_set *set, const struct group *g, const struct side *sd, enum cw_side s,
+	     const uint32_t *chain, size_t n, uint32_t npset, uint32_t *ret);
 bool ir_covers(const struct policy_set *set, const struct ir *ir, uint32_t npset, uint32_t axis);
 
 /* ---- rows.c --------------------------------------------------------------------------------------------------- */
@@ -402,7 +443,21 @@ struct policy_plan {
 int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_plan **ret);
 int sides_compile(struct policy_set *set);
 void plan_free(struct policy_plan *p);
+/* 0; 1: nothing to do; -EAGAIN: no class number is left; -ENOSPC: `set->nospace` is full. */
+int side_plan(struct policy_set *set, struct group *g, enum cw_side s, struct splan *p);
+const struct pent *pent_of(const struct side *sd, uint32_t ix); /* its entry, or NULL */
 struct cw_addr addr_value(const struct policy_set *set, const struct holder *h, uint32_t eid, const struct group *g);
 struct cw_addr net_value(const struct policy_set *set, const struct netrec *n, uint32_t eid);
 struct table *table_new(uint32_t slots);
+struct commit {
+	struct policy_set *set;
+	const struct policy_sink *sink;
+	int late;	/* first error after the words began to switch */
+	bool split;
+};
+void keep_error(struct commit *c, int r);
+/* Publishes what is split off an identity: judges the same until the words switch. */
+int split_addrs(struct commit *c);
+void final_addresses(struct commit *c);
+void lists_clear(struct commit *c); /* of what was to be done */
 void table_free(struct policy_set *set, struct table *t); /* rows and room too */

@@ -56,6 +56,9 @@ struct access_book;
 	X(EVENT_LIST, "SELECT num,at_ns,reason,workload,text FROM event WHERE (?1=0 OR num<?1) " \
 		      "ORDER BY num DESC LIMIT ?2") \
 	X(EVENT_PRUNE, "DELETE FROM event WHERE num<=?1") \
+	X(HOUR_PUT, "INSERT OR REPLACE INTO hour(ns,minute,would,dropped) VALUES(?1,?2,?3,?4)") \
+	X(HOUR_PRUNE, "DELETE FROM hour WHERE minute<?1") \
+	X(HOUR_LIST, "SELECT ns,minute,would,dropped FROM hour ORDER BY ns,minute") \
 	X(END_PUT, "INSERT OR REPLACE INTO access_end(num,kind,ref,ns,a,b,labels,prefix,plen,v6," \
 		   "reserved) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
 	X(END_LIST, "SELECT num,kind,ref,ns,a,b,labels,prefix,plen,v6,reserved FROM access_end ORDER BY num") \
@@ -63,19 +66,19 @@ struct access_book;
 		     "VALUES(?1,?2,?3,?4,?5,?6,?7)") \
 	X(POINT_LIST, "SELECT num,ref,ns,name,uid,reserved,addr FROM access_point ORDER BY num") \
 	X(ACCESS_PUT, "INSERT OR REPLACE INTO access(num,id,src,dst,proto,port,decision,decided_by,decided_ns," \
-		      "hold,first_ns,last_ns,flows6,counts,sides,days) " \
-		      "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)") \
+		      "hold,first_ns,last_ns,flows6,counts,sides,days,scan) " \
+		      "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)") \
 	X(ACCESS_LIST, "SELECT num,id,src,dst,proto,port,decision,decided_by,decided_ns,hold,first_ns,last_ns," \
-		       "flows6,counts,sides,days FROM access ORDER BY num") \
+		       "flows6,counts,sides,days,scan FROM access ORDER BY num") \
 	X(MEMBER_PUT, "INSERT OR REPLACE INTO access_member(num,access,src,dst,family,first_ns,last_ns,counts," \
 		      "sides) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)") \
 	X(MEMBER_LIST, "SELECT num,access,src,dst,family,first_ns,last_ns,counts,sides " \
 		       "FROM access_member ORDER BY num") \
 	X(SCAN_PUT, "INSERT OR REPLACE INTO access_scan(num,src,point,first_ns,last_ns,ports,peers,held,folded," \
-		    "folded_flows,folded_packets,folded_bytes,folded_refused) " \
-		    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)") \
+		    "folded_flows,folded_packets,folded_bytes,folded_refused,folded_would,folded_dropped) " \
+		    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)") \
 	X(SCAN_LIST, "SELECT num,src,point,first_ns,last_ns,ports,peers,held,folded,folded_flows,folded_packets," \
-		     "folded_bytes,folded_refused FROM access_scan ORDER BY num") \
+		     "folded_bytes,folded_refused,folded_would,folded_dropped FROM access_scan ORDER BY num") \
 	X(INST_PUT, "INSERT OR REPLACE INTO access_instance(instance,any_done,done_epoch,last_ns) " \
 		    "VALUES(?1,?2,?3,?4)") \
 	X(INST_DEL, "DELETE FROM access_instance WHERE instance=?1") \

@@ -58,7 +58,13 @@ static const char *const migrations[STORE_SCHEMA] = {
 	" by_side INTEGER NOT NULL, reason INTEGER NOT NULL, severity INTEGER NOT NULL, count INTEGER NOT NULL,"
 	" ports INTEGER NOT NULL, peers INTEGER NOT NULL, first_ns INTEGER NOT NULL,"
 	" last_ns INTEGER NOT NULL, acked_by TEXT,"
-	" note TEXT, acked_ns INTEGER NOT NULL, count_acked INTEGER NOT NULL, by_verdict BLOB NOT NULL);"
+	" note TEXT, acked_ns INTEGER NOT NULL, count_acked INTEGER NOT NULL, by_verdict BLOB NOT NULL);",
+	/* 2 */
+	"ALTER TABLE access ADD COLUMN scan INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE access_scan ADD COLUMN folded_would INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE access_scan ADD COLUMN folded_dropped INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE hour(ns TEXT NOT NULL, minute INTEGER NOT NULL, would INTEGER NOT NULL,"
+	" dropped INTEGER NOT NULL, PRIMARY KEY(ns,minute)) WITHOUT ROWID;",
 };
 
 static int version_of(struct store *s, uint64_t *ret)

@@ -17,7 +17,7 @@
 #include "controller/node.h"
 #include "policy/state.h"
 
-#define STORE_SCHEMA 1u
+#define STORE_SCHEMA 2u
 #define STORE_CHANGES_MAX 10000u /* history; older generations can no longer be restored */
 #define STORE_EVENTS_MAX 100000u
 #define STORE_TEXT_MAX (1u << 20) /* longest text accepted in one column */
@@ -123,5 +123,27 @@ int store_event_add(struct store *s, int64_t at_ns, const char *reason, const ch
 /* Newest first, below num `before` (0: all), at most limit. */
 int store_event_each(struct store *s, uint64_t before, size_t limit,
 		     int (*fn)(void *arg, const struct store_event *e), void *arg);
+/*
+ * Since when automatic pushes are held back: a store begun in place of a damaged one knows nothing
+ * of what is in force. 0: they are not. Outlives the daemon; durable.
+ */
+int store_hold_set(struct store *s, int64_t since_ns);
+int store_hold_get(struct store *s, int64_t *ret_since_ns);
+
+/* ---- the last hour ------------------------------------------------------------------------ */
+
+/* Totals of a namespace as they were at a minute (Unix time / 60 s). */
+struct store_hour {
+	const char *ns;
+	int64_t minute;
+	uint64_t would, dropped;
+};
+/* Adds or replaces; not durable by itself: a minute lost in a power cut is a minute not told apart. */
+int store_hour_put(struct store *s, const struct store_hour *h);
+/* Forgets what is older. */
+int store_hour_prune(struct store *s, int64_t before_minute);
+/* By namespace, oldest first. fn non-zero stops and is returned. */
+int store_hour_each(struct store *s, int (*fn)(void *arg, const struct store_hour *h), void *arg);
+
 /* Events and changes dropped because of their maximum. */
 int store_pruned(struct store *s, uint64_t *ret_events, uint64_t *ret_changes);

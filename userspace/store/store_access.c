@@ -81,6 +81,7 @@ static int write_access(void *arg, const struct access *a)
 	db_blob(q, 14, counts, sizeof(counts));
 	db_blob(q, 15, sides, sizeof(sides));
 	db_blob(q, 16, days, a->ndays * DAY_WORDS * sizeof(*days));
+	db_u64(q, 17, a->scan);
 	return db_run(s, q);
 }
 
@@ -122,6 +123,8 @@ static int write_scan(void *arg, const struct access_scan *x)
 	db_u64(q, 11, x->folded_packets);
 	db_u64(q, 12, x->folded_bytes);
 	db_u64(q, 13, x->folded_refused);
+	db_u64(q, 14, x->folded_would);
+	db_u64(q, 15, x->folded_dropped);
 	return db_run(s, q);
 }
 

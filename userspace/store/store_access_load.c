@@ -84,7 +84,7 @@ static int read_access(sqlite3_stmt *q, struct access_book *b)
 		.decision = (enum access_decision)decision, .decided_by = (char *)db_get_text(q, 7),
 		.decided_ns = (int64_t)db_get_u64(q, 8), .hold = (enum access_hold)hold,
 		.first_ns = (int64_t)db_get_u64(q, 10), .last_ns = (int64_t)db_get_u64(q, 11),
-		.flows6 = db_get_u64(q, 12), .days = days, .ndays = n,
+		.flows6 = db_get_u64(q, 12), .days = days, .ndays = n, .scan = db_get_u64(q, 16),
 	};
 
 	if (!id || strlen(id) >= sizeof(a.id) || decision > ACCESS_REJECTED || hold > ACCESS_HELD_UNRESOLVED ||
@@ -119,7 +119,7 @@ static int read_scan(sqlite3_stmt *q, struct access_book *b)
 		.num = db_get_u64(q, 0), .first_ns = (int64_t)db_get_u64(q, 3), .last_ns = (int64_t)db_get_u64(q, 4),
 		.ports = db_get_u64(q, 5), .peers = db_get_u64(q, 6), .held = db_get_u64(q, 7), .folded = db_get_u64(q, 8),
 		.folded_flows = db_get_u64(q, 9), .folded_packets = db_get_u64(q, 10), .folded_bytes = db_get_u64(q, 11),
-		.folded_refused = db_get_u64(q, 12),
+		.folded_refused = db_get_u64(q, 12), .folded_would = db_get_u64(q, 13), .folded_dropped = db_get_u64(q, 14),
 	};
 
 	return access_book_load_scan(b, &x, db_get_u64(q, 1), db_get_u64(q, 2));

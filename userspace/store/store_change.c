@@ -65,6 +65,30 @@ int store_number_next(struct store *s, const char *series, uint64_t *ret)
 	return r;
 }
 
+int store_hold_set(struct store *s, int64_t since_ns)
+{
+	int r = store_begin(s, true);
+
+	if (r < 0)
+		return r;
+	r = db_series_set(s, "held since", (uint64_t)since_ns);
+	if (r < 0) {
+		store_rollback(s);
+		return r;
+	}
+	return store_commit(s);
+}
+
+int store_hold_get(struct store *s, int64_t *ret_since_ns)
+{
+	uint64_t v = 0;
+	int r = db_series_get(s, "held since", &v);
+
+	if (!r)
+		*ret_since_ns = (int64_t)v;
+	return r;
+}
+
 /* ---- writing ---------------------------------------------------------------------------- */
 
 /* Current rows, by kind and key: what is left over at the end is gone. */
@@ -528,7 +552,7 @@ int store_state_load(struct store *s, uint64_t generation, struct policy_state *
 	r = store_generation(s, &have);
 	if (!r)
 		r = oldest_generation(s, &oldest);
-	if (r < 0)
+	if (r)
 		return r;
 	if (!generation)
 		generation = have;

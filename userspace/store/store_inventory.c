@@ -320,7 +320,7 @@ int store_pruned(struct store *s, uint64_t *ret_events, uint64_t *ret_changes)
 
 	if (!r)
 		r = db_series_get(s, "pruned changes", &changes);
-	if (r < 0)
+	if (r)
 		return r;
 	*ret_events = events;
 	*ret_changes = changes;

@@ -357,6 +357,8 @@ static int send_udp(int argc, char **argv)
 		if (gap)
 			usleep((useconds_t)gap);
 	}
+	if (stop)
+		usleep(100000); /* the last answers find their socket open */
 	printf("sent %llu failed %llu\n", (unsigned long long)sent, (unsigned long long)failed);
 	return 0;
 }
@@ -390,6 +392,71 @@ static int flood(int argc, char **argv)
 	} while (now_us() < end && !stop);
 	printf("sent %llu failed %llu rounds %llu\n", (unsigned long long)sent, (unsigned long long)failed,
 	       (unsigned long long)rounds);
+	return 0;
+}
+
+/* ---- a new flow per datagram, at most 20,000: fresh STREAM ADDR PORT COUNT GAP_US -------------------- */
+
+static int fresh(int argc, char **argv)
+{
+	struct to t = to_of(argv[1], num(argv[2]));
+	struct wire w = { htonl(WIRE_MAGIC), htonl((uint32_t)num(argv[0])), 0 };
+	long count = num(argv[3]), gap = num(argv[4]);
+	int open_fds[256];
+	struct to any = to_of(t.family == AF_INET ? "0.0.0.0" : "::", 1);
+	uint64_t sent = 0;
+
+	(void)argc;
+	memset(open_fds, -1, sizeof(open_fds));
+	for (long i = 0; i < count && i < 20000 && !stop; i++) {
+		int *fd = &open_fds[i % 256]; /* stays open for a while: an answer must find it */
+
+		if (*fd >= 0)
+			close(*fd);
+		*fd = socket_of(&t, SOCK_DGRAM, 0);
+		if (t.family == AF_INET6) /* the same port of the other family is another's */
+			(void)setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 1 }, sizeof(int));
+		set_port(&any, (uint16_t)(40000 + i));
+		if (bind(*fd, (struct sockaddr *)&any.a, any.len))
+			die("bind");
+		w.seq = htonl((uint32_t)i);
+		if (sendto(*fd, &w, sizeof(w), 0, (struct sockaddr *)&t.a, t.len) == sizeof(w))
+			sent++;
+		usleep((useconds_t)gap);
+	}
+	if (stop)
+		usleep(100000);
+	printf("sent %llu failed 0\n", (unsigned long long)sent);
+	return 0;
+}
+
+/* ---- one connection after the other until SIGTERM: connects ADDR PORT TIMEOUT_MS ------------------------ */
+
+static int connects(int argc, char **argv)
+{
+	uint64_t good = 0, bad = 0;
+
+	(void)argc;
+	while (!stop) {
+		char c = 'x';
+		int fd, err = tcp_open(argv[0], num(argv[1]), num(argv[2]), 0, &fd);
+
+		if (!err && send(fd, &c, 1, MSG_NOSIGNAL) != 1)
+			err = errno;
+		if (!err)
+			err = wait_io(fd, POLLIN, num(argv[2]));
+		if (!err && read(fd, &c, 1) != 1)
+			err = ECONNRESET;
+		close(fd);
+		if (stop && err)
+			break; /* SIGTERM cut the wait */
+		if (err)
+			bad++;
+		else
+			good++;
+		usleep(2000);
+	}
+	printf("good %llu bad %llu\n", (unsigned long long)good, (unsigned long long)bad);
 	return 0;
 }
 
@@ -567,7 +634,7 @@ int main(int argc, char **argv)
 	static const struct { const char *name; int args; int (*fn)(int argc, char **argv); } cmds[] = {
 		{ "serve", 1, serve }, { "tcp", 3, tcp },     { "sink", 1, sink },     { "bulk", 3, bulk },
 		{ "send", 4, send_udp }, { "flood", 4, flood }, { "ask", 4, ask },     { "ping", 3, ping },
-		{ "stream", 3, stream }, { "clock", 0, clock_us },
+		{ "stream", 3, stream }, { "fresh", 5, fresh }, { "connects", 3, connects }, { "clock", 0, clock_us },
 	};
 	struct sigaction sa = { .sa_handler = on_term };
 

@@ -78,29 +78,29 @@ static void plain(void **state)
 		{ "tcp", 6, 0, 0, 40000, 443, false, false, false },
 		{ "udp", 17, 0, 0, 40000, 53, false, false, false },
 		{ "sctp", 132, 0, 0, 40000, 3868, false, false, false },
-		{ "echo request", 1, 8, 0, 7, 7, false, false, true },
-		{ "echo reply", 1, 0, 0, 7, 7, false, false, true },
-		{ "timestamp", 1, 13, 0, 7, 7, false, false, true },
-		{ "timestamp reply", 1, 14, 0, 7, 7, false, false, true },
-		{ "address mask reply", 1, 18, 0, 7, 7, false, false, true },
-		{ "unreachable", 1, 3, 4, 0x304, 0, false, true, false },
-		{ "source quench", 1, 4, 0, 0x400, 0, false, true, false },
-		{ "redirect", 1, 5, 1, 0x501, 0, false, false, false },
-		{ "router advertisement", 1, 9, 0, 0x900, 0, false, false, false },
-		{ "time exceeded", 1, 11, 1, 0xb01, 0, false, true, false },
-		{ "parameter problem", 1, 12, 0, 0xc00, 0, false, true, false },
+		{ "echo request", 1, 8, 0, 7, 0x800, false, false, true },
+		{ "echo reply", 1, 0, 0, 0x800, 7, false, false, true },
+		{ "timestamp", 1, 13, 0, 7, 0xd00, false, false, true },
+		{ "timestamp reply", 1, 14, 0, 0xd00, 7, false, false, true },
+		{ "address mask reply", 1, 18, 0, 0x1100, 7, false, false, true },
+		{ "unreachable", 1, 3, 4, 0, 0x304, false, true, false },
+		{ "source quench", 1, 4, 0, 0, 0x400, false, true, false },
+		{ "redirect", 1, 5, 1, 0, 0x501, false, false, false },
+		{ "router advertisement", 1, 9, 0, 0, 0x900, false, false, false },
+		{ "time exceeded", 1, 11, 1, 0, 0xb01, false, true, false },
+		{ "parameter problem", 1, 12, 0, 0, 0xc00, false, true, false },
 		{ "tcp6", 6, 0, 0, 40000, 443, true, false, false },
 		{ "udp6", 17, 0, 0, 40000, 53, true, false, false },
 		{ "sctp6", 132, 0, 0, 40000, 3868, true, false, false },
-		{ "echo request 6", 58, 128, 0, 7, 7, true, false, true },
-		{ "echo reply 6", 58, 129, 0, 7, 7, true, false, true },
-		{ "unreachable 6", 58, 1, 4, 0x104, 0, true, true, false },
-		{ "too big", 58, 2, 0, 0x200, 0, true, true, false },
-		{ "time exceeded 6", 58, 3, 0, 0x300, 0, true, true, false },
-		{ "parameter problem 6", 58, 4, 2, 0x402, 0, true, true, false },
-		{ "router advertisement 6", 58, 134, 0, 0x8600, 0, true, false, false },
-		{ "neighbour advertisement", 58, 136, 0, 0x8800, 0, true, false, false },
-		{ "mld report", 58, 143, 0, 0x8f00, 0, true, false, false },
+		{ "echo request 6", 58, 128, 0, 7, 0x8000, true, false, true },
+		{ "echo reply 6", 58, 129, 0, 0x8000, 7, true, false, true },
+		{ "unreachable 6", 58, 1, 4, 0, 0x104, true, true, false },
+		{ "too big", 58, 2, 0, 0, 0x200, true, true, false },
+		{ "time exceeded 6", 58, 3, 0, 0, 0x300, true, true, false },
+		{ "parameter problem 6", 58, 4, 2, 0, 0x402, true, true, false },
+		{ "router advertisement 6", 58, 134, 0, 0, 0x8600, true, false, false },
+		{ "neighbour advertisement", 58, 136, 0, 0, 0x8800, true, false, false },
+		{ "mld report", 58, 143, 0, 0, 0x8f00, true, false, false },
 		{ "gre", 47, 0, 0, 0, 0, false, false, false },
 		{ "esp", 50, 0, 0, 0, 0, true, false, false },
 		{ "icmp in ipv6", 1, 0, 0, 0, 0, true, false, false },
@@ -706,8 +706,9 @@ static void inner(void **state)
 		assert_int_equal(q.family, t[i].v6 ? 6 : 4);
 		assert_memory_equal(&q.saddr[3], in.b + (t[i].v6 ? 20 : 12), 4);
 		assert_memory_equal(&q.daddr[3], in.b + (t[i].v6 ? 36 : 16), 4);
-		assert_int_equal(q.sport, t[i].what == ECHO ? 77 : t[i].what == REDIRECT ? 0x501 : 1234);
-		assert_int_equal(q.dport, t[i].what == ECHO ? 77 : t[i].what == REDIRECT ? 0 : 443);
+		assert_int_equal(q.sport, t[i].what == ECHO ? 77 : t[i].what == REDIRECT ? 0 : 1234);
+		assert_int_equal(q.dport, t[i].what == ECHO ? (t[i].v6 ? 0x8000 : 0x800) :
+				 t[i].what == REDIRECT ? 0x501 : 443);
 	}
 }
 

@@ -16,8 +16,8 @@ static const struct graph_export about = { .comment = true, .cluster = "prod-hz"
 
 static const char expected_dot[] =
 	"digraph cellwall {\n"
-	"  graph [rankdir=LR, newrank=true, fontname=\"sans-serif\"]; node [shape=box, style=\"rounded,filled\", fillcolor=\"#F4F6F8\", color=\"#4A5560\"];\n"
-	"  node [fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\"];\n"
+	"  graph [rankdir=LR, labeljust=l, nodesep=0.4, ranksep=0.8, fontname=\"sans-serif\"]; node [shape=box, style=\"rounded,filled\", fillcolor=\"#F4F6F8\", color=\"#4A5560\"];\n"
+	"  node [fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\", fontsize=12];\n"
 	"  subgraph \"cluster_ns/data\" { label=\"data [alert]\"; color=\"#B8860B\"; style=dashed; penwidth=2;\n"
 	"    \"data/sts/db\" [label=\"db\\nsts\"];\n"
 	"  }\n"
