@@ -19,10 +19,10 @@ const char *const LL6[PODS + 1] = { NULL, "fe80::ff:fe00:1", "fe80::ff:fe00:2", 
 
 static const struct { const char *map; uint32_t n; } sizes[] = {
 	{ "cw_flow4", 65536 }, { "cw_flow6", 65536 }, { "cw_word", 256 }, { "cw_rowtab", 65536 }, { "cw_rows", 262144 },
-	{ "cw_verdicts", 4096 }, { "cw_vstat", 4096 }, { "cw_peers", 65536 }, { "cw_addr4", 4096 },
-	{ "cw_addr6", 4096 }, { "cw_net4", 1024 }, { "cw_net6", 1024 }, { "cw_ep", 64 }, { "cw_gate", 64 },
-	{ "cw_wl", 64 }, { "cw_access0", 8192 }, { "cw_access1", 8192 }, { "cw_pair0", 1024 }, { "cw_pair1", 1024 },
-	{ "cw_acct", 2 * 10240 }, { "cw_listen", 256 }, { "cw_frag", 64 * CW_FRAG_SLOTS }, { "cw_shield4", 64 },
+	{ "cw_verdicts", 64 }, { "cw_vstat", 64 }, { "cw_peers", 65536 }, { "cw_addr4", 4096 },
+	{ "cw_addr6", 4096 }, { "cw_net4", 1024 }, { "cw_net6", 1024 }, { "cw_ep", 16 }, { "cw_gate", 16 },
+	{ "cw_wl", 16 }, { "cw_access0", 8192 }, { "cw_access1", 8192 }, { "cw_pair0", 1024 }, { "cw_pair1", 1024 },
+	{ "cw_acct", 2 * 1024 }, { "cw_listen", 256 }, { "cw_frag", 16 * CW_FRAG_SLOTS }, { "cw_shield4", 64 },
 	{ "cw_shield6", 64 }, { "cw_events", 1 << 19 },
 };
 
@@ -30,7 +30,7 @@ static const struct { const char *map; uint32_t n; } sizes[] = {
 static const struct { const char *map; uint32_t n; } big_sizes[] = {
 	{ "cw_word", 1024 }, { "cw_wl", 512 }, { "cw_ep", 512 }, { "cw_gate", 512 }, { "cw_verdicts", 16384 },
 	{ "cw_vstat", 16384 }, { "cw_rowtab", 262144 }, { "cw_peers", 200000 }, { "cw_access0", 32768 },
-	{ "cw_access1", 32768 },
+	{ "cw_access1", 32768 }, { "cw_acct", 2 * 32768 }, { "cw_frag", 512 * CW_FRAG_SLOTS },
 };
 
 /* ---- load -------------------------------------------------------------------------------------- */
@@ -249,7 +249,7 @@ static void world(struct rig *r)
 {
 	static const uint8_t B = CW_ACT_BLOCK, A = CW_ACT_ALLOW;
 
-	verdict(r, V_PASS_DEFAULT, A, CW_TIER_DEFAULT, 0, 0, 0);
+	/* V_PASS_DEFAULT, index 0, stands from the start: no compiler writes it. */
 	verdict(r, V_BLOCK_DEFAULT, B, CW_TIER_DEFAULT, 0, 0, 0);
 	verdict(r, V_ALLOW, A, CW_TIER_MANUAL, 0, 0, 0);
 	verdict(r, V_ALERT, CW_ACT_ALERT, CW_TIER_MANUAL, 0, 0, 0);

@@ -183,6 +183,12 @@ static uint32_t with_simulated(uint32_t out, const struct cw_verdict *v)
 	return v->adv_action == CW_ACT_BLOCK ? CW_OUT_WOULD_BLOCK : v->adv_action == CW_ACT_ALERT ? CW_OUT_ALERT : out;
 }
 
+/* A rule may also answer what it drops. */
+static bool dropped(int got)
+{
+	return got == DROP || got == REDIRECT;
+}
+
 static void forget(struct bench *b, const struct point *p, uint16_t sport, uint16_t dport)
 {
 	bool out = p->side == CW_EGRESS;
@@ -254,7 +260,7 @@ static void check(struct bench *b, struct point *p)
 	if (to_itself_or_node(b, p, &who, wl.wl, naive.quarantined))
 		out = naive.mode == CW_MODE_OFF ? CW_OUT_NONE : CW_OUT_ALLOW;
 	got = rig_run(&b->r, (int)wl.wl, p->side == CW_EGRESS, &k);
-	if (got != (out == CW_OUT_DROP ? DROP : PASS))
+	if (dropped(got) != (out == CW_OUT_DROP))
 		wrong(b, p, "verdict of the program", out == CW_OUT_DROP, (uint32_t)got);
 	b->points++;
 	if (got == PASS)
@@ -392,11 +398,11 @@ static void *sender(void *arg)
 		k->b[l4] = (unsigned char)(sport >> 8);
 		k->b[l4 + 1] = (unsigned char)sport;
 		got = rig_run(&me, (int)c->wl[i], c->p[i].side == CW_EGRESS, k);
-		if ((got == DROP) != c->drop[i][0] && (got == DROP) != c->drop[i][1]) {
+		if (dropped(got) != c->drop[i][0] && dropped(got) != c->drop[i][1]) {
 			c->bad++;
 			c->bad_point = i;
 		}
-		c->drops += got == DROP;
+		c->drops += dropped(got);
 		c->passes += got == PASS;
 	}
 	return NULL;
@@ -495,7 +501,7 @@ static void while_rules_change(void **state)
 				c.k[i].b[addr_is_v4(&c.p[i].own) ? 34 : 54] = 1; /* ports 256 to 511: flows nobody opened */
 				c.k[i].b[addr_is_v4(&c.p[i].own) ? 35 : 55]++;
 				got = rig_run(&b.r, (int)c.wl[i], c.p[i].side == CW_EGRESS, &c.k[i]);
-				if ((got == DROP) != c.drop[i][1])
+				if (dropped(got) != c.drop[i][1])
 					wrong(&b, &c.p[i], "verdict after the change", c.drop[i][1], (uint32_t)got);
 			}
 			clock_gettime(CLOCK_MONOTONIC, &now);

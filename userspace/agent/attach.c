@@ -692,7 +692,17 @@ static int note_standing(void *arg, const struct hook *h, enum hook_kind k)
 	struct agent *a = arg;
 	struct hook *v;
 
-	if (k == HOOK_KIND_XDP || !h->ep)
+	/* A shield's reasons died with its process: the verdict behind it holds, and it is put up
+	 * again where the flood goes on. Left standing it would outlive the quarantine. */
+	if (k == HOOK_KIND_XDP || h->dir == HOOK_XDP) {
+		auto_close int fd = -1;
+
+		(void)netns_open_self(&fd);
+		if (hooks_detach(a->hooks, h, fd) < 0)
+			log_warn(0, "cannot take down a former shield; ifindex=%u", h->ifindex);
+		return 0;
+	}
+	if (!h->ep)
 		return 0;
 	v = realloc(a->standing, (a->nstanding + 1) * sizeof(*v));
 	if (!v)

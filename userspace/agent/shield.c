@@ -102,7 +102,8 @@ void agent_shield(struct agent *a)
 	for (size_t i = 0; i < a->nwls; i++) {
 		struct agent_wl *w = a->wls[i];
 		struct policy_wl pw;
-		bool cut = w->wl && !policy_set_wl_by_number(a->policy, w->wl, &pw) && pw.quarantined;
+		bool cut = w->wl && !policy_set_wl_by_number(a->policy, w->wl, &pw) && pw.quarantined &&
+			   !pw.exceptions; /* those are told by port, which the shield does not look at */
 		uint64_t d, rate = 0;
 
 		if (cut && !drops) {

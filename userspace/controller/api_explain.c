@@ -209,8 +209,8 @@ static cJSON *explain_alert(struct api *a, const struct alert *al)
 	const char *key = al->kind == ALERT_SCAN ? "scan" : key_of(al->outcome, al->reason, &al->by);
 	char port[40];
 	char dst[ACCESS_REF_MAX];
-	struct told t = { al->src, alert_dst(al, dst), alert_port(al, port), *al->access ? al->access : NULL, al->outcome, al->reason, al->by_side,
-			  &al->by, al->count, al->first_ns, al->last_ns };
+	struct told t = { al->src, alert_dst(al, dst), alert_port(al, port), *al->access ? al->access : NULL,
+			  al->outcome, al->reason, al->by_side, &al->by, al->count, al->first_ns, al->last_ns };
 	cJSON *p, *o = explanation("alert", key, &p);
 
 	tell(a, p, key, &t);

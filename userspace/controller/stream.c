@@ -157,7 +157,8 @@ void stream_alerts_emit(struct controller *c)
 		};
 		cJSON *o;
 
-		if (seen == a->count || (a->kind == ALERT_ACCESS && a->scan) || htab_set_u64(c->alert_counts, a->num, (void *)(uintptr_t)a->count) || !shown)
+		if (seen == a->count || (a->kind == ALERT_ACCESS && a->scan) ||
+		    htab_set_u64(c->alert_counts, a->num, (void *)(uintptr_t)a->count) || !shown)
 			continue;
 		o = view_alert(c, a);
 		for (struct stream *s = c->streams; s; s = s->next)

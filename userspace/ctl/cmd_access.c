@@ -123,12 +123,8 @@ static void access_human(struct ctl *c, const cJSON *a, struct buf *b)
 	struct buf t;
 	int shown = 0;
 
-	buf_init(&t, 64);
-	put_time(c, &t, json_str(a, "first"), TIME_LOCAL);
-	first = buf_take(&t, NULL);
-	buf_init(&t, 64);
-	put_time(c, &t, json_str(a, "last"), TIME_LOCAL);
-	last = buf_take(&t, NULL);
+	first = time_text(c, json_str(a, "first"));
+	last = time_text(c, json_str(a, "last"));
 	put_line(c, b, M_ACCESS_HEAD, "id", json_str(a, "id"), "src", json_str(a, "src"), "dst",
 		 json_str(a, "dst"), "port", json_str(a, "port"), "state", json_str(a, "state"), NULL);
 	side_put(c, &g, a, "egress", "egressBy");

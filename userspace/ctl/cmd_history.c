@@ -104,9 +104,7 @@ static void change_before(struct ctl *c, const cJSON *ch, struct buf *b)
 	char gen[24];
 	struct buf t;
 
-	buf_init(&t, 64);
-	put_time(c, &t, json_str(ch, "time"), TIME_LOCAL);
-	when = buf_take(&t, NULL);
+	when = time_text(c, json_str(ch, "time"));
 	buf_init(&t, 64);
 	window_text(c, ch, &t);
 	window = buf_take(&t, NULL);

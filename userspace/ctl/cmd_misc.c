@@ -120,7 +120,7 @@ int cmd_lab_traffic(struct ctl *c)
 				       .items = "accesses", .after = traffic_after };
 	struct lab_options o = lab_options(c);
 	struct lab_traffic_options t = { .plan = flag_given(c, FLAG_ATTACK) ? LAB_ATTACK : LAB_NORMAL,
-					 .seconds = 20 };
+					 .seconds = 20, .quiet = flag_given(c, FLAG_ALONE) };
 	auto_cleanup(cJSON_Deletep) cJSON *doc = NULL;
 	int r;
 
@@ -132,6 +132,14 @@ int cmd_lab_traffic(struct ctl *c)
 	    parse_u32(flag_str(c, FLAG_PROBES), 1, LAB_PROBES_MAX, &t.probes) < 0)
 		return usage_fail(c, "cli.flag-value", "--probes", "1 to 1000000", NULL, M_E_FLAG_VALUE, "flag",
 				  "probes", "value", flag_str(c, FLAG_PROBES), NULL);
+	if (flag_given(c, FLAG_FORGED) &&
+	    parse_u32(flag_str(c, FLAG_FORGED), 1, LAB_PROBES_MAX, &t.forged) < 0)
+		return usage_fail(c, "cli.flag-value", "--forged", "1 to 1000000", NULL, M_E_FLAG_VALUE, "flag",
+				  "forged", "value", flag_str(c, FLAG_FORGED), NULL);
+	if ((t.quiet || t.forged) && t.plan != LAB_ATTACK)
+		return usage_fail(c, "cli.arguments", t.quiet ? "--alone" : "--forged", "--attack beside it",
+				  "cellwall lab traffic --attack --alone", M_E_FLAG_VALUE, "flag",
+				  t.quiet ? "alone" : "forged", "value", t.quiet ? "true" : flag_str(c, FLAG_FORGED), NULL);
 	r = lab_traffic(&o, &t, &c->fails, &doc);
 	return lab_exit(c, r, doc, &v);
 }

@@ -71,14 +71,9 @@ static void ready_human(struct ctl *c, const cJSON *doc, struct buf *b)
 		auto_free char *window = NULL, *last = NULL;
 		const cJSON *w = json_get(ns, "window");
 		char accesses[24], lost[24];
-		struct buf t;
 
-		buf_init(&t, 64);
-		put_duration(&t, json_i64(w, "ms", -1));
-		window = buf_take(&t, NULL);
-		buf_init(&t, 64);
-		put_duration(&t, json_i64(ns, "lastNewMs", -1));
-		last = buf_take(&t, NULL);
+		window = duration_text(json_i64(w, "ms", -1));
+		last = duration_text(json_i64(ns, "lastNewMs", -1));
 		put_line(c, b, json_bool(ns, "ready", false) ? M_READY : M_NOT_READY, "namespace",
 			 json_str(ns, "namespace"), "window", window, "accesses",
 			 num_str(accesses, json_i64(ns, "accesses", 0)), "last", last, "lost",

@@ -79,14 +79,9 @@ static void rule_human(struct ctl *c, const cJSON *r, struct buf *b)
 {
 	auto_free char *updated = NULL, *hit = NULL;
 	char id[24], hits[24];
-	struct buf t;
 
-	buf_init(&t, 64);
-	put_time(c, &t, json_str(r, "updated"), TIME_LOCAL);
-	updated = buf_take(&t, NULL);
-	buf_init(&t, 64);
-	put_time(c, &t, json_str(r, "lastHit"), TIME_LOCAL);
-	hit = buf_take(&t, NULL);
+	updated = time_text(c, json_str(r, "updated"));
+	hit = time_text(c, json_str(r, "lastHit"));
 	snprintf(id, sizeof(id), "%" PRId64, json_i64(r, "id", 0));
 	put_line(c, b, M_RULE_HEAD, "origin", json_str(r, "origin"), "name", json_str(r, "name"), "id", id,
 		 "state", msg_text(json_bool(r, "enabled", true) ? M_ENABLED : M_DISABLED, c->lang), "mode",

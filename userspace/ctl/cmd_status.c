@@ -66,12 +66,9 @@ static void status_before(struct ctl *c, const cJSON *s, struct buf *b)
 		 "alerts", num_str(alerts, json_i64(json_get(s, "alerts"), "open", 0)), NULL);
 	if (cJSON_IsObject(open)) {
 		auto_free char *left = NULL;
-		struct buf t;
 		char n[24];
 
-		buf_init(&t, 64);
-		put_duration(&t, json_i64(open, "leftMs", 0));
-		left = buf_take(&t, NULL);
+		left = duration_text(json_i64(open, "leftMs", 0));
 		snprintf(n, sizeof(n), "%" PRId64, json_i64(open, "generation", 0));
 		put_line(c, b, M_STATUS_OPEN, "generation", n, "what", json_str(open, "what"), "who",
 			 json_str(open, "who"), "left", left, NULL);

@@ -31,17 +31,10 @@ static void simulate_before(struct ctl *c, const cJSON *s, struct buf *b)
 	const cJSON *rec = json_get(s, "recorded"), *cand = json_get(s, "candidate");
 	auto_free char *since = NULL, *until = NULL, *took = NULL;
 	char flows[24], accesses[24], days[24], asked[24], lost[24], gen[24], add[24], change[24], del[24];
-	struct buf t;
 
-	buf_init(&t, 64);
-	put_time(c, &t, json_str(rec, "since"), TIME_LOCAL);
-	since = buf_take(&t, NULL);
-	buf_init(&t, 64);
-	put_time(c, &t, json_str(rec, "until"), TIME_LOCAL);
-	until = buf_take(&t, NULL);
-	buf_init(&t, 64);
-	put_duration(&t, json_i64(s, "tookMs", 0));
-	took = buf_take(&t, NULL);
+	since = time_text(c, json_str(rec, "since"));
+	until = time_text(c, json_str(rec, "until"));
+	took = duration_text(json_i64(s, "tookMs", 0));
 	put_line(c, b, json_i64(rec, "askedDays", 0) > json_i64(rec, "days", 0) ? M_SIM_HEAD_SHORT : M_SIM_HEAD, "flows",
 		 num_str(flows, json_i64(s, "flows", 0)), "accesses",
 		 num_str(accesses, json_i64(s, "accesses", 0)), "since", since, "until", until, "days",

@@ -241,6 +241,9 @@ void put_str(struct buf *b, const char *s);
 void put_num(struct buf *b, int64_t n);			   /* 918,204 */
 void put_time(struct ctl *c, struct buf *b, const char *rfc3339, enum time_style dflt);
 void put_duration(struct buf *b, int64_t ms);		   /* "6d 02h", "12m 05s", "0.4 s" */
+/* The same as texts of their own, in local time; the caller frees. NULL: no memory. */
+char *time_text(struct ctl *c, const char *rfc3339);
+char *duration_text(int64_t ms);
 void put_micros(struct buf *b, int64_t us);		   /* "87 us", "3.1 ms", "0.4 s" */
 void put_verdict(struct ctl *c, struct buf *b, const char *word);
 void put_by(struct ctl *c, struct buf *b, const cJSON *by); /* "manual no-smtp" */

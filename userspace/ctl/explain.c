@@ -35,9 +35,21 @@ static const struct explain_row *row_find(const struct explain_row *rows, size_t
 	return NULL;
 }
 
-const char *explain_text(const char *name, enum lang lang, const char **ret_next)
+/* Its own row, or that of its word: "rule.range" may be told by "*.range". */
+static const struct explain_row *name_find(const char *name)
 {
 	const struct explain_row *r = row_find(explain_names, explain_nnames, name);
+	const char *dot = strchr(name, '.');
+	char any[64];
+
+	if (r || !dot || (size_t)snprintf(any, sizeof(any), "*%s", dot) >= sizeof(any))
+		return r;
+	return row_find(explain_names, explain_nnames, any);
+}
+
+const char *explain_text(const char *name, enum lang lang, const char **ret_next)
+{
+	const struct explain_row *r = name_find(name);
 
 	if (!r)
 		return NULL;
@@ -96,9 +108,7 @@ static void clock_put(struct ctl *c, struct buf *b, const char *rfc3339)
 	char now[32];
 	struct buf t;
 
-	buf_init(&t, 64);
-	put_time(c, &t, rfc3339, TIME_LOCAL);
-	full = buf_take(&t, NULL);
+	full = time_text(c, rfc3339);
 	buf_init(&t, 64);
 	if (c->io.now_ns)
 		put_time(c, &t, time_str(c->io.now_ns, now), TIME_LOCAL);
@@ -197,12 +207,9 @@ static void before_put(struct ctl *c, const cJSON *in, const struct params *p, s
 	if (json_i64(in, "ruleId", 0) && json_str(in, "ruleCreator")) {
 		auto_free char *when = NULL;
 		char id[24];
-		struct buf t;
 
 		(void)p;
-		buf_init(&t, 64);
-		put_time(c, &t, json_str(in, "ruleUpdated"), TIME_LOCAL);
-		when = buf_take(&t, NULL);
+		when = time_text(c, json_str(in, "ruleUpdated"));
 		snprintf(id, sizeof(id), "%" PRId64, json_i64(in, "ruleId", 0));
 		put_line(c, b, M_RULE_BY, "id", id, "who", json_str(in, "ruleCreator"), "time", when, NULL);
 	}
@@ -231,7 +238,7 @@ bool explain_put(struct ctl *c, struct buf *b, const cJSON *doc)
 	const char *key = json_str(doc, "key") ?: "-", *subject = json_str(doc, "subject") ?: "-", *next = NULL;
 	const cJSON *in = json_get(doc, "params");
 	bool name = !strcmp(subject, "reason") || !strcmp(subject, "error");
-	const struct explain_row *row = name ? row_find(explain_names, explain_nnames, key) :
+	const struct explain_row *row = name ? name_find(key) :
 					       row_find(explain_subjects, explain_nsubjects, key);
 	struct params p = {};
 	struct buf t;
@@ -283,7 +290,7 @@ int cmd_explain(struct ctl *c)
 	int r = 0;
 
 	query_add(&q, "what", what);
-	if (flag_given(c, FLAG_INPUT) || !row_find(explain_names, explain_nnames, what)) {
+	if (flag_given(c, FLAG_INPUT) || !name_find(what)) {
 		r = api_get(c, "/v1/explain", &q, &doc);
 	} else if (strchr(what, '.') || api_call(c, "GET", "/v1/explain", &q, NULL, &doc)) {
 		fail_list_done(&c->fails);

@@ -282,11 +282,8 @@ void plan_print(struct ctl *c, const cJSON *plan, struct buf *b)
 		 num(to, json_i64(gen, "to", 0)), "what", json_str(plan, "what"), NULL);
 	if (confirm && cJSON_IsObject(confirm)) {
 		auto_free char *dur = NULL;
-		struct buf t;
 
-		buf_init(&t, 64);
-		put_duration(&t, json_i64(confirm, "durationMs", 0));
-		dur = buf_take(&t, NULL);
+		dur = duration_text(json_i64(confirm, "durationMs", 0));
 		put_line(c, b, M_PLAN_CONFIRM, "duration", dur, NULL);
 	}
 	changes_put(c, plan, b);
@@ -354,9 +351,7 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b)
 	if (reverts) {
 		char cmd[64];
 
-		buf_init(&t, 64);
-		put_time(c, &t, reverts, TIME_LOCAL);
-		at = buf_take(&t, NULL);
+		at = time_text(c, reverts);
 		put_line(c, b, M_DONE_REVERTS, "at", at, NULL);
 		snprintf(cmd, sizeof(cmd), "cellwall change confirm %s", gen);
 		put_next(c, b, cmd);

@@ -110,6 +110,24 @@ void put_time(struct ctl *c, struct buf *b, const char *text, enum time_style df
 	}
 }
 
+char *time_text(struct ctl *c, const char *rfc3339)
+{
+	auto_cleanup(buf_done) struct buf b = {};
+
+	buf_init(&b, 64);
+	put_time(c, &b, rfc3339, TIME_LOCAL);
+	return buf_take(&b, NULL);
+}
+
+char *duration_text(int64_t ms)
+{
+	auto_cleanup(buf_done) struct buf b = {};
+
+	buf_init(&b, 64);
+	put_duration(&b, ms);
+	return buf_take(&b, NULL);
+}
+
 void put_verdict(struct ctl *c, struct buf *b, const char *word)
 {
 	const char *on = "";

@@ -119,12 +119,23 @@ static struct cw_ctl *ctl_of(const struct maps *m)
 	return m->mem[M_CTL];
 }
 
+/* Rows say index 0 for "nothing, default allow" and nobody makes that record: it stands from the
+ * start, as in the compiler's image. */
+static void verdict_zero(const struct maps *m)
+{
+	struct cw_verdict *v = m->mem[M_VERDICTS];
+
+	*v = (struct cw_verdict){ .action = CW_ACT_ALLOW, .tier = CW_TIER_DEFAULT,
+				  .adv_action = CW_ACT_ALLOW, .adv_tier = CW_TIER_DEFAULT };
+}
+
 /* A set that nobody used yet has zeros. The version is stored last: what has it is whole. */
 static int ctl_init(struct maps *m)
 {
 	struct cw_ctl *c = ctl_of(m);
 	uint32_t abi = __atomic_load_n(&c->abi, __ATOMIC_ACQUIRE);
 
+	verdict_zero(m);
 	if (abi)
 		return abi == CW_ABI_VERSION ? 0 : -EPROTO;
 	while (!c->instance) {

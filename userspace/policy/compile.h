@@ -213,6 +213,7 @@ struct policy_wl {
 	const char *ns, *name, *uid;
 	enum cw_mode mode;
 	bool quarantined;
+	bool exceptions;	/* of the quarantine: something passes in spite of it */
 };
 int policy_set_wl(const struct policy_set *set, const char *ns, const char *name, struct policy_wl *ret);
 int policy_set_wl_by_number(const struct policy_set *set, uint32_t wl, struct policy_wl *ret);

@@ -121,7 +121,8 @@ int ir_from_rule(const struct rule *r, struct fail_list *f, struct ir_rule ret[2
 		ir.effect = IR_BLOCK;
 		break;
 	default:
-		err = fail_add(f, -EINVAL, "rule.action", where(r, NULL, -1, &w), "allow, alert or block", NULL, "the rule has no action");
+		err = fail_add(f, -EINVAL, "rule.action", where(r, NULL, -1, &w), "allow, alert or block", NULL,
+			       "the rule has no action");
 	}
 	if ((size_t)r->origin >= sizeof(tiers) / sizeof(tiers[0]))
 		return fail_add(f, -EINVAL, "rule.origin", where(r, NULL, -1, &w), NULL, NULL, "the rule has no known origin");

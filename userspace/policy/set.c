@@ -334,10 +334,17 @@ int policy_set_rule_usage(const struct policy_set *set, uint32_t rule, struct po
 
 static struct policy_wl wl_view(const struct policy_set *set, const struct owner *o)
 {
-	(void)set;
+	bool exceptions = false;
+
+	for (size_t i = 0; o->cfg.quar && i < set->qlist.n; i++) {
+		const struct qspec *q = set->qlist.v[i];
+
+		if (q->id == o->cfg.qspec)
+			exceptions = q->n[CW_EGRESS] > 1 || q->n[CW_INGRESS] > 1; /* the last one blocks */
+	}
 	return (struct policy_wl){ .wl = o->wl, .group = o->pub_group, .eid = o->pub_eid, .ns = o->ns,
 				   .name = o->name, .uid = o->uid, .mode = (enum cw_mode)o->cfg.mode,
-				   .quarantined = o->cfg.quar };
+				   .quarantined = o->cfg.quar, .exceptions = exceptions };
 }
 
 const struct owner *owner_find(const struct policy_set *set, const char *ns, const char *name, const char *uid)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both languages are whole, with the same placeholders; the command and flag tables are sane. */
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "cw_abi.h"
 #include "ctl/ctl.h"
 #include "ctl/explain.h"
@@ -95,6 +98,93 @@ static void every_reason_is_explained(void **state)
 			fail_msg("reason %s", cw_reason_str(r));
 }
 
+/* Dotted words of the sources that name a place in a document or a file, not a fault. */
+static bool is_place(const char *s)
+{
+	static const char *const places[] = {
+		"adapter.h", "cellwalld.yaml", "meta.level", "metadata.labels", "metadata.name", "body.allow", "body.as",
+		"body.documents", "body.filter", "body.items", "body.mode", "body.origin", "body.ref", "body.refs",
+		"body.selector", "body.until",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (!strcmp(places[i], s))
+			return true;
+	return false;
+}
+
+static bool is_word(const char *s, size_t n, bool dotted)
+{
+	size_t dots = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		dots += s[i] == '.';
+		if (s[i] != '.' && s[i] != '-' && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9'))
+			return false;
+	}
+	return n > 2 && n < 60 && dots == dotted && s[0] >= 'a' && s[n - 1] != '.' && s[n - 1] != '-';
+}
+
+/* Every string literal of a source: whole dotted names, and the words that calls below are given. */
+static void names_of(const char *file, const char *text, size_t *io)
+{
+	static const struct { const char *call, *prefix; } calls[] = {
+		{ "doc_fault(", "rule." }, { "agent_note(", "" }, { "controller_note(", "" },
+	};
+
+	for (const char *p = strchr(text, '"'); p; p = strchr(p, '"')) {
+		const char *end = p + 1;
+		char name[64];
+
+		while (*end && *end != '"' && *end != '\n')
+			end += *end == '\\' && end[1] ? 2 : 1;
+		if (*end == '"' && is_word(p + 1, (size_t)(end - p - 1), true)) {
+			snprintf(name, sizeof(name), "%.*s", (int)(end - p - 1), p + 1);
+			if (!is_place(name)) {
+				++*io;
+				if (!explain_text(name, LANG_EN, NULL) || !explain_text(name, LANG_ZH, NULL))
+					fail_msg("%s: no explanation of \"%s\"", file, name);
+			}
+		}
+		p = *end ? end + 1 : end;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		for (const char *p = strstr(text, calls[i].call); p; p = strstr(p + 1, calls[i].call)) {
+			const char *stop = strchr(p, ';'), *q = strchr(p, '"'), *end = q ? strchr(q + 1, '"') : NULL;
+			char name[64];
+
+			if (!end || !stop || q > stop || !is_word(q + 1, (size_t)(end - q - 1), false))
+				continue;
+			snprintf(name, sizeof(name), "%s%.*s", calls[i].prefix, (int)(end - q - 1), q + 1);
+			++*io;
+			if (!explain_text(name, LANG_EN, NULL))
+				fail_msg("%s: no explanation of \"%s\"", file, name);
+		}
+}
+
+/* What the programs may say by name can be asked about: read from the sources themselves. */
+static void every_name_in_the_sources_is_explained(void **state)
+{
+	static const char *const where[] = { "userspace/*/*.c", "topology/*.c", "cni-adapters/*.c" };
+	size_t names = 0;
+	glob_t g = {};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(where); i++)
+		assert_int_equal(glob(where[i], i ? GLOB_APPEND : 0, NULL, &g), 0);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		auto_free char *text = NULL;
+		size_t len;
+
+		if (!strcmp(g.gl_pathv[i], "userspace/config/keys.c")) /* names of settings: cellwall help --man says what they do */
+			continue;
+		assert_int_equal(read_all_path(g.gl_pathv[i], 4u << 20, &text, &len), 0);
+		names_of(g.gl_pathv[i], text, &names);
+	}
+	globfree(&g);
+	assert_true(names > 300);
+}
+
 /* What is suggested can be typed: "cellwall WORDS ..." of examples and next commands exists. */
 static void check_command(const char *text)
 {
@@ -164,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages), cmocka_unit_test(tables_have_both_languages),
 		cmocka_unit_test(explain_rows), cmocka_unit_test(every_reason_is_explained),
+		cmocka_unit_test(every_name_in_the_sources_is_explained),
 		cmocka_unit_test(suggested_commands_exist), cmocka_unit_test(letters_are_the_agreed_ones),
 		cmocka_unit_test(no_dead_flags),
 	};
