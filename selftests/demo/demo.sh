@@ -309,7 +309,7 @@ cw topology export --level controller -o dot="$out/enforced.dot" || fail "topolo
 if command -v dot >/dev/null; then
 	dot -Tsvg "$out/enforced.dot" -o "$out/enforced.svg" 2>"$tmp/err" || fail "dot does not take enforced.dot"
 fi
-id=$(cw access list -A -o json | jq -r '[.items[] | select(.src == "ops/pod/attacker" and .dst == "data/sts/db" and .port == "tcp/5432").id][0] // ""')
+id=$(cw access list -A --state pending,held -o json | jq -r '[.items[] | select(.src == "ops/pod/attacker" and .dst == "data/sts/db" and .port == "tcp/5432").id][0] // ""')
 [ -n "$id" ] || fail "the attacker's access to the database is not on record"
 sentence=$(cw explain "$id" | head -1) || fail "explain $id"
 case $sentence in *blocked*) ;; *) fail "explain $id: expected a sentence about a block, got: $sentence" ;; esac

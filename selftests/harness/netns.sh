@@ -43,6 +43,10 @@ like() { if [[ $3 == *$2* ]]; then ok "$1"; else not_ok "$1: want '$2' in '${3:0
 unlike() { if [[ $3 != *$2* ]]; then ok "$1"; else not_ok "$1: unwanted '$2' in '${3:0:300}'"; fi; }
 bail() { not_ok "$*"; [ ! -s $W/daemon.log ] || tail -20 $W/daemon.log | sed 's/^/# log: /'; exit 1; }
 finish() {
+	if grep -aE 'ERROR: (Address|Leak)Sanitizer|runtime error:' $W/daemon.log 2>/dev/null | head -5 | sed 's/^/# /' | grep .; then
+		not_ok "a sanitizer speaks in the daemon's log"
+		grep -aA30 -E 'ERROR: (Address|Leak)Sanitizer|runtime error:' $W/daemon.log | head -60 | sed 's/^/# log: /'
+	fi
 	if [ $FAILED != 0 ] && [ -s $W/daemon.log ]; then tail -25 $W/daemon.log | sed 's/^/# log: /'; fi
 	[ $FAILED = 0 ]
 	exit

@@ -4,6 +4,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 rc=0
 src=$(git ls-files '*.c' '*.h')
+# What git does not list was not looked at: an archive, or a tree of another owner.
+[ -n "$src" ] || { echo "not ok lint: git lists no sources here"; exit 1; }
 verdict() { # NAME, offending lines on stdin
 	local l
 	l=$(cat)

@@ -347,12 +347,6 @@ int change_make(struct controller *c, struct change_req *q, struct fail_list *f,
 		return plan ? 0 : -ENOMEM;
 	}
 answer:
-	if (noop && !q->dry_run && c->held_ns && str_eq(q->via, "api")) { /* what there is, is what was asked for */
-		change_release(c, q->who);
-		e = change_push(c, f);
-		if (e)
-			return e;
-	}
 	*ret = plan_json(c, q, &p);
 	return *ret ? 0 : -ENOMEM;
 }

@@ -13,6 +13,10 @@
 #include "loader/insn.h"
 #include "loader/object.h"
 
+#define EDGE_NS 50000ull	/* 0.13 % of the time between two edges */
+#define EDGE_WAIT_NS 1000000000ull /* two dozen ticks of the slowest kernel known */
+#define TRIES 10
+
 struct sample {
 	uint64_t jiffies, ktime;
 };
@@ -52,22 +56,25 @@ static int sample_take(int prog_fd, int map_fd, struct sample *ret)
 	return r < 0 ? r : bpf_map_lookup_elem(map_fd, &zero, ret);
 }
 
-/* The first sample after a tick: its ktime is within one round of the tick. */
+/* The first sample after a tick, taken within EDGE_NS of it: one after a preemption may be
+ * milliseconds late and would make 250 look like 256. */
 static int sample_edge(int prog_fd, int map_fd, struct sample *ret)
 {
-	struct sample a, b;
-	int r = sample_take(prog_fd, map_fd, &a);
+	struct sample first, last, now;
+	int r = sample_take(prog_fd, map_fd, &now);
 
 	if (r < 0)
 		return r;
+	first = now;
 	do {
-		r = sample_take(prog_fd, map_fd, &b);
+		last = now;
+		r = sample_take(prog_fd, map_fd, &now);
 		if (r < 0)
 			return r;
-		if (b.ktime - a.ktime > 200000000ull) /* the slowest tick known is 1/24 s */
+		if (now.ktime - first.ktime > EDGE_WAIT_NS)
 			return -ENODATA;
-	} while (b.jiffies == a.jiffies);
-	*ret = b;
+	} while (now.jiffies == last.jiffies || now.ktime - last.ktime > EDGE_NS);
+	*ret = now;
 	return 0;
 }
 
@@ -87,7 +94,7 @@ int loader_hz(uint32_t *ret)
 	prog_fd = clock_prog(map_fd);
 	if (prog_fd < 0)
 		return prog_fd;
-	for (int try = 0; try < 5; try++) {
+	for (int try = 0; try < TRIES; try++) {
 		r = sample_edge(prog_fd, map_fd, &a);
 		if (r < 0)
 			return r;
@@ -104,7 +111,7 @@ int loader_hz(uint32_t *ret)
 				best = known[i];
 			}
 		}
-		if (near < 1.01) { /* a preempted sample is off by more: measure again */
+		if (near < 1.005) { /* the tick itself may come late: measure again */
 			*ret = best;
 			return 0;
 		}

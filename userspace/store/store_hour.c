@@ -31,7 +31,8 @@ int store_hour_each(struct store *s, int (*fn)(void *arg, const struct store_hou
 	int r;
 
 	while ((r = db_row(s, q)) == 1) {
-		const struct store_hour h = { db_get_text(q, 0), (int64_t)db_get_u64(q, 1), db_get_u64(q, 2), db_get_u64(q, 3) };
+		const struct store_hour h = { db_get_text(q, 0), (int64_t)db_get_u64(q, 1), db_get_u64(q, 2),
+					      db_get_u64(q, 3) };
 
 		r = h.ns ? fn(arg, &h) : -EBADMSG;
 		if (r) {

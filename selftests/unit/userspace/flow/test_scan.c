@@ -87,6 +87,62 @@ static void thresholds(void **state)
 	}
 }
 
+/* Some ports on some peers each, neither many: unanswered ones are a scan beyond both limits together. */
+static void some_ports_of_some_peers(void **state)
+{
+	static const struct { const char *name; int peers, ports; uint64_t answered; size_t scans; } t[] = {
+		{ "30 peers, 5 ports each", 30, 5, 0, 0 },
+		{ "30 peers, 6 ports each", 30, 6, 0, 1 },
+		{ "30 peers, 6 ports each, answered", 30, 6, 1, 0 },
+		{ "10 peers, 90 ports each", 10, 90, 0, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct access_book *b = gen_book();
+		const struct alert_book *ab = access_book_alerts(b);
+		size_t alone = 0, closed = 0;
+		uint64_t count = 0;
+
+		print_message("  %s\n", t[i].name);
+		gen_workload(b, "shop", "rogue", NULL, NULL, NULL, NULL);
+		for (int p = 0; p < t[i].peers * t[i].ports; p++) {
+			struct node_access a;
+			char addr[32];
+
+			(void)snprintf(addr, sizeof(addr), "203.0.113.%d", 1 + p % t[i].peers);
+			a = gen(POD("shop", "rogue"), WORLD(addr), 6, (uint16_t)(1000 + p / t[i].peers), 2, t[i].answered);
+			a.first_ns = a.last_ns = T0 + p * (S / 1000);
+			a.outcome[CW_EGRESS] = CW_OUT_DROP;
+			memset(a.cnt, 0, sizeof(a.cnt));
+			a.cnt[CW_EGRESS][CW_OUT_DROP] = 2;
+			assert_int_equal(access_book_apply(b, &a, 1, NULL, 0, T0 + 60 * S, NULL), 0);
+		}
+		assert_int_equal(access_book_scan_count(b), t[i].scans);
+		for (size_t k = 0; k < alert_book_count(ab); k++) {
+			const struct alert *al = alert_book_at(ab, k);
+
+			alone += !alert_settled(al);
+			closed += al->kind == ALERT_ACCESS && al->scan;
+			count += al->kind == ALERT_ACCESS && al->scan ? 0 : al->count;
+		}
+		assert_int_equal(count, 2 * t[i].peers * t[i].ports);
+		assert_int_equal(alone, t[i].scans ? 1 : t[i].peers * t[i].ports);
+		assert_true(closed <= 150);
+		if (t[i].scans) {
+			const struct alert *al = alert_book_scan_find(ab, access_book_scan_at(b, 0)->num);
+
+			assert_non_null(al);
+			assert_int_equal(al->outcome, CW_OUT_DROP);
+			assert_int_equal(al->proto, 6);
+			assert_int_equal(al->peers, t[i].peers);
+			assert_int_equal(al->ports, t[i].ports);
+			assert_int_equal(al->first_ns, T0);
+		}
+		access_book_free(b);
+	}
+}
+
 static void what_was_known_before_stays(void **state)
 {
 	struct access_book *b = gen_book();
@@ -165,6 +221,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(thresholds),
+		cmocka_unit_test(some_ports_of_some_peers),
 		cmocka_unit_test(what_was_known_before_stays),
 		cmocka_unit_test(folded_ones_come_back_when_answered),
 		cmocka_unit_test(world_is_many),

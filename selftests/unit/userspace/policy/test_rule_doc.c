@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "policy/rule_doc.h"
+#include "selftests/harness/doc_print.h"
 
 #define S(text) ((char *)(text)) /* borrowed for a table row, never freed */
 
@@ -102,32 +103,6 @@ static int parse(const char *text, struct rule_docs *d)
 	return r;
 }
 
-static void append(struct buf *b, cJSON *j)
-{
-	auto_free char *s = yaml_print(j);
-
-	assert_non_null(j);
-	assert_non_null(s);
-	buf_adds(b, b->len ? "---\n" : "");
-	buf_adds(b, s);
-	cJSON_Delete(j);
-}
-
-static char *print(const struct rule_docs *d)
-{
-	struct buf b;
-
-	buf_init(&b, 1 << 20);
-	for (size_t i = 0; i < d->nrules; i++)
-		append(&b, rule_doc_to_json(&d->rules[i]));
-	for (size_t i = 0; i < d->nmodes; i++)
-		append(&b, mode_doc_to_json(&d->modes[i]));
-	for (size_t i = 0; i < d->nquarantines; i++)
-		append(&b, quarantine_doc_to_json(&d->quarantines[i]));
-	append(&b, inventory_doc_to_json(d->workloads, d->nworkloads, d->namespaces, d->nnamespaces));
-	return buf_take(&b, NULL);
-}
-
 static void reads(void **state)
 {
 	struct rule_docs d = {};
@@ -205,9 +180,9 @@ static void round_trip(void **state)
 
 	(void)state;
 	assert_int_equal(parse(all, &d), 0);
-	one = print(&d);
+	one = docs_print(&d);
 	assert_int_equal(parse(one, &e), 0);
-	two = print(&e);
+	two = docs_print(&e);
 	assert_string_equal(one, two);
 	assert_int_equal(d.nrules, e.nrules);
 	for (size_t i = 0; i < d.nrules; i++) {

@@ -590,6 +590,38 @@ static void random_drains(void **state)
 	free(k);
 }
 
+/* A file of the first schema, with accesses in it, is one of today's afterwards. */
+static void an_older_file_is_brought_up(void **state)
+{
+	static const char back[] = "ALTER TABLE access DROP COLUMN scan; ALTER TABLE access_scan DROP COLUMN folded_would;"
+		"ALTER TABLE access_scan DROP COLUMN folded_dropped; DROP TABLE hour; DELETE FROM migration WHERE version>1";
+	struct node_access *a = calloc(1000, sizeof(*a));
+	struct store *s = scratch_open(*state);
+	struct access_book *b = gen_book();
+	size_t n;
+	sqlite3 *db;
+
+	assert_non_null(a);
+	declare(b);
+	assert_int_equal(store_access_commit(s, b, a, mixed_batch(a), NULL, 0, T0 + 2 * S, NULL), 0);
+	n = access_book_count(b);
+	access_book_free(b);
+	store_close(s);
+	assert_int_equal(sqlite3_open(scratch_path(*state), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, back, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	s = scratch_open(*state);
+	b = gen_book();
+	assert_int_equal(store_access_load(s, b), 0);
+	assert_int_equal(access_book_count(b), n);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(access_book_at(b, i)->scan, 0);
+	assert_int_equal(store_hour_put(s, &(struct store_hour){ "shop", 7, 1, 2 }), 0);
+	access_book_free(b);
+	store_close(s);
+	free(a);
+}
+
 static void damaged_rows_are_refused(void **state)
 {
 	static const char *const harm[] = {
@@ -697,6 +729,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(killed_daemons_lose_and_double_nothing, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(the_same_while_scans_fold, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(damaged_rows_are_refused, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(an_older_file_is_brought_up, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(a_hundred_thousand, scratch_make, scratch_remove),
 	};
 
