@@ -68,7 +68,7 @@ CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_p
 		return CW_S_GO_ON;
 	if (eth->proto == cw_htons(CW_ETHERTYPE_IP)) {
 		struct cw_ip4 *ip = (void *)(eth + 1);
-		struct cw_flow4_key k;
+		struct cw_flow4_key k __attribute__((aligned(8)));
 
 		ports = (void *)(ip + 1);
 		if ((void *)(ports + 4) > end || ip->ver_ihl != 0x45 ||
@@ -89,7 +89,7 @@ CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_p
 		f = bpf_map_lookup_elem(&cw_flow4, &k);
 	} else if (eth->proto == cw_htons(CW_ETHERTYPE_IP6)) {
 		struct cw_ip6 *ip = (void *)(eth + 1);
-		struct cw_flow6_key k;
+		struct cw_flow6_key k __attribute__((aligned(8)));
 
 		ports = (void *)(ip + 1);
 		if ((void *)(ports + 4) > end)

@@ -32,6 +32,7 @@ struct cw_work {
 	struct cw_addr l, r;	/* the workload's own address; the peer's */
 	struct cw_flow f;	/* image of a new flow */
 	union {
+		__u64 align;
 		struct cw_flow4_key k4;
 		struct cw_flow6_key k6;
 	};
