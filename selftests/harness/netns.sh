@@ -271,5 +271,13 @@ counters() { get /v1/counters | jq -r ".counters.$1"; }
 reason_dropped() { get /v1/counters | jq -r --arg r "$1" '.counters.reasons[$r].dropped // 0'; }
 in_force() { [ "$(counters inForce)" = true ]; }
 test_repaired() { [ "$(counters repaired)" -gt "$1" ]; }
-progs_gone() { [ "$(bpftool -j prog | jq '[.[]|select((.name//"")|startswith("cw_"))]|length')" -le "$1" ]; }
 no_link() { ! ip link show "$1" >/dev/null 2>&1; }
+# The kinds of hook this kernel has, best first.
+hooks_here() {
+	local k
+	for k in tcx clsact; do
+		if "$BUILD/bin/cellwalld" --config /dev/null --features 2>/dev/null | grep -Eq "^$k +yes"; then
+			echo $k
+		fi
+	done
+}

@@ -10,7 +10,9 @@ for d in ingress egress; do
 		bail "no foreign filter"
 done
 foreign() { tc filter show dev cwp1 "$1" | grep -c '^filter.*pref 7 .*foreign'; }
-for hook in tcx clsact; do
+[ "$(hooks_here)" = "tcx
+clsact" ] || skip "only these hooks here: $(hooks_here | tr '\n' ' ')"
+for hook in $(hooks_here); do
 	rm -rf $W/state
 	daemon_start attach.hook=$hook
 	wl 1 shop web; wl 2 shop cart

@@ -22,7 +22,9 @@ for n in 3 4; do
 		mv=0
 	fi
 done
-for hook in tcx clsact; do
+[ "$(hooks_here)" = "tcx
+clsact" ] || skip "only these hooks here: $(hooks_here | tr '\n' ' ')"
+for hook in $(hooks_here); do
 	rm -rf $W/state
 	daemon_start attach.hook=$hook
 	wl 1 shop web; wl 2 shop cart

@@ -5,9 +5,20 @@ for n in 1 2 3 4; do pod_up $n; done
 serve p2 8080 9090
 serve p4 8080 9090
 off() { "$BUILD/bin/cellwalld" --config $W/cellwalld.yaml --set paths.state=$W/state --set "paths.pins=$1" --uninstall; }
-before() { find /sys/fs/bpf /run/bpf 2>/dev/null | sort; tc qdisc show | grep -v noqueue; ip -o link | wc -l; ip netns list | sort; cut -d' ' -f2 /proc/mounts | sort; bpftool -j link | jq length; }
+before() { find /sys/fs/bpf /run/bpf 2>/dev/null | sort; tc qdisc show | grep -v noqueue; ip -o link | wc -l; ip netns list | sort; cut -d' ' -f2 /proc/mounts | sort; }
 before >$W/before
-progs0=$(bpftool -j prog | jq '[.[]|select((.name//"")|startswith("cw_"))]|length')
+# Programs, links and maps are the whole machine's: only ours are looked at, by their numbers.
+ours() {
+	find /run/bpf/cw* -type f -path '*prog_*' -exec bpftool -j prog show pinned {} \; | jq -r '"prog \(.id)"'
+	find /run/bpf/cw* -type f -path '*links/*' -exec bpftool -j link show pinned {} \; | jq -r '"link \(.id)"'
+	find /run/bpf/cw* -type f -path '*map_*' -exec bpftool -j map show pinned {} \; | jq -r '"map \(.id)"'
+}
+all_gone() {
+	local what id
+	while read -r what id; do
+		! bpftool "$what" show id "$id" >/dev/null 2>&1 || return 1
+	done <$W/ours
+}
 ulimit -n 4096
 daemon_start
 wl 1 one web; wl 2 one cart
@@ -21,6 +32,7 @@ PINS=/run/bpf/cw2 daemon_start
 wl 3 two web; wl 4 two cart
 wait_guards 2
 B=$DAEMON
+ours >/run/w/ours
 mode ns/two enforce
 same "the second enforces" timeout "$(t p3 tcp "$(v4 p4)" 8080 200)"
 same "the first is not touched by it" ok "$(t p1 tcp "$(v4 p2)" 8080 1000)"
@@ -49,7 +61,6 @@ if diff $W/before $W/after >$W/diff; then ok "no link, qdisc, pin, namespace or 
 	not_ok "something is left"
 	sed 's/^/# /' $W/diff
 fi
-until_true 5 progs_gone $progs0
-check "no program is left" progs_gone $progs0
+check "no program, link or map of $(wc -l <$W/ours) is left" until_true 5 all_gone
 same "no socket file is left" "" "$(ls $SOCK /run/w2/api.sock 2>/dev/null)"
 : "$B"

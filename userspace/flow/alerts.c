@@ -383,13 +383,13 @@ int alert_book_access(struct alert_book *b, const struct access *x, const struct
 int alert_book_scan(struct alert_book *b, const struct access_scan *s, uint8_t proto,
 		    const struct access_counts *d, const struct access_side side[2], int64_t at_ns)
 {
-	struct alert *to;
+	struct alert *to = NULL;
 	int r;
 
 	r = make_room(b, 1);
 	if (!r)
 		r = scan_alert(b, s->num, s->point ? s->point->ref : s->src->ref, proto, &to);
-	if (r < 0)
+	if (r)
 		return r;
 	to->ports = s->ports;
 	to->peers = s->peers;

@@ -180,7 +180,7 @@ int flow_map_seed(struct maps *m, const struct flow_row *r)
 int flow_map_get(const struct maps *m, const struct flow_row *key, struct cw_flow *ret)
 {
 	struct flow_row o = row_order(key);
-	struct cw_flow f;
+	struct cw_flow f = { };
 	union flow_key k;
 	int r = row_key(&o, &k);
 
