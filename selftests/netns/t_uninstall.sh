@@ -5,7 +5,7 @@ for n in 1 2 3 4; do pod_up $n; done
 serve p2 8080 9090
 serve p4 8080 9090
 off() { "$BUILD/bin/cellwalld" --config $W/cellwalld.yaml --set paths.state=$W/state --set "paths.pins=$1" --uninstall; }
-before() { find /sys/fs/bpf /run/bpf 2>/dev/null | sort; tc qdisc show | grep -v noqueue; ip -o link | wc -l; ip netns list | sort; cut -d' ' -f2 /proc/mounts | sort; }
+before() { find /sys/fs/bpf /run/bpf 2>/dev/null | sort; tc qdisc show | grep -v noqueue; ip -o link | wc -l; ip netns list | sort; cut -d' ' -f2 /proc/mounts | grep -E '^/(run/(bpf|netns|w|cellwall)|sys|var)' | sort; }
 before >$W/before
 # Programs, links and maps are the whole machine's: only ours are looked at, by their numbers.
 ours() {
