@@ -62,6 +62,8 @@ units() { # every unit test binary of a build directory
 	return $all
 }
 
+selftests/tools/leftovers.sh --before >"$O/check/before" 2>/dev/null
+
 suite lint selftests/lint/lint.sh
 suite build-gcc make -s -j"$J" O="$O" WERROR=1 all tests
 suite build-clang make -s -j"$J" O="$O/clang" CC=clang WERROR=1 all
@@ -75,7 +77,7 @@ suite prog_run selftests/prog_run/run.sh "$O"
 suite netns selftests/netns/run.sh "$O"
 suite demo env O="$O" selftests/demo/demo.sh
 suite fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
-suite leftovers selftests/tools/leftovers.sh
+suite leftovers env LEFTOVERS_BEFORE="$O/check/before" selftests/tools/leftovers.sh
 
 echo
 [ ${#failures[@]} = 0 ] || echo "failed suites: ${failures[*]}"

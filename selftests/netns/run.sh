@@ -30,7 +30,9 @@ for name in "${tests[@]}"; do
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	timeout -k 5 "${NETNS_TIMEOUT:-90}" unshare -mnpf --kill-child --mount-proc --propagation private \
 		env BUILD="$BUILD" TEST="$name" bash -c '
-			mount -t tmpfs -o mode=0755 none /run && mount -t tmpfs none /tmp &&
+			# A clone below /tmp must stay in sight.
+			case $PWD in /tmp/*) ;; *) mount -t tmpfs none /tmp ;; esac &&
+			mount -t tmpfs -o mode=0755 none /run &&
 			mkdir -p /run/bpf /run/netns && mount -t bpf bpf /run/bpf || { echo "not ok $TEST: cannot mount"; exit 1; }
 			mount -t sysfs none /sys 2>/dev/null
 			. selftests/harness/netns.sh

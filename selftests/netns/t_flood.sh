@@ -9,7 +9,7 @@ wl 1 shop web; wl 2 shop cart; wl 3 data db
 wait_guards 3
 N=4000
 count_start a p1 eth0
-r=$(t p1 flood "$(v4 p2)" 1000 $N 4)
+r=$(t p1 flood "$(v4 p2)" 1000 $N 10)
 # One more, from another workload.
 same "a single access beside the flood" "answered 0 of 1 timeout" "$(t p3 ask "$(v4 p1)" 4242 1 100 | sed 's/refused/timeout/')"
 count_stop a

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # leftovers.sh [BUILD] - nothing of ours is left on the host: no namespace, link, qdisc, program,
 # map, pin, mount, process or file outside of the build folder. Prints what it finds and fails.
-# It does not ask who made a thing: a cellwalld that runs on purpose is found, too.
+# It does not ask who made a thing: a cellwalld that runs on purpose is found, too. But BPF ids are of
+# the whole machine: with LEFTOVERS_BEFORE=FILE, programs and maps that FILE lists (written by
+# `leftovers.sh --before >FILE`) were there before and are not counted.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
-build=$(realpath -m "${1:-${O:-build}}")
+build=$(realpath -m -- "${1:-${O:-build}}")
 rc=0
 for tool in ip tc bpftool jq; do
 	command -v $tool >/dev/null || { echo "not ok leftovers: $tool is not installed (make deps)"; exit 1; }
@@ -38,6 +40,21 @@ qdiscs() { # a clsact with a program of ours, or with none of anybody's: the pro
 # Whatever holds it (a link, a pin in any mount namespace, a descriptor), a program has an id.
 programs() { bpftool -j prog show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "program \(.id) \(.type) \(.name)"'; }
 maps() { bpftool -j map show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "map \(.id) \(.type) \(.name)"'; }
+if [ "${1:-}" = --before ]; then
+	programs
+	maps
+	exit 0
+fi
+# The kernel frees what nobody holds a moment later.
+since() {
+	local l i
+	for i in 1 2 3 4 5 6; do
+		l=$("$1" | grep -vxFf "${LEFTOVERS_BEFORE:-/dev/null}")
+		[ -n "$l" ] && [ "$i" != 6 ] || break
+		sleep 0.5
+	done
+	[ -z "$l" ] || echo "$l"
+}
 pins() { # ours by path, in every BPF file system that is mounted here
 	local at
 	awk '$3 == "bpf" { print $2 }' /proc/mounts | sort -u | while read -r at; do
@@ -69,8 +86,8 @@ done
 say "network namespaces" < <(netns)
 say "links" < <(links)
 say "qdiscs" < <(qdiscs)
-say "programs" < <(programs)
-say "maps" < <(maps)
+say "programs" < <(since programs)
+say "maps" < <(since maps)
 say "pins" < <(pins)
 say "mounts" < <(mounts)
 say "processes" < <(processes 2>/dev/null)

@@ -101,7 +101,7 @@ static bool side_cut(struct agent *a, const struct flow_row *r, enum cw_side sid
 	const struct addr *src = b_orig ? &r->b : &r->a, *dst = b_orig ? &r->a : &r->b;
 	uint16_t dport = b_orig ? r->pa : r->pb;
 	struct policy_judgement j;
-	struct cw_addr l, p;
+	struct cw_addr l, p, now_l, now_p;
 	uint32_t axis;
 
 	if (!s->ep || s->outcome == CW_OUT_DROP)
@@ -112,6 +112,13 @@ static bool side_cut(struct agent *a, const struct flow_row *r, enum cw_side sid
 	if (side == CW_INGRESS && p.realm == CW_REALM_HOST && a->cfg.local_node == CW_CTL_LOCAL_NODE_ALLOW)
 		return false;
 	axis = CW_AXIS(r->proto, dport);
+	/* A flow that stands still keeps its old outcome until its next packet: what an earlier change
+	 * has ended already is not this one's doing. */
+	if (!policy_set_addr(a->policy, r->zone, side == CW_EGRESS ? src : dst, &now_l) &&
+	    !policy_set_addr(a->policy, r->zone, side == CW_EGRESS ? dst : src, &now_p) && now_l.group &&
+	    !policy_set_judge(a->policy, now_l.group, side, now_p.eid, now_p.realm, axis, &j) &&
+	    j.outcome == CW_OUT_DROP)
+		return false;
 	if (policy_plan_judge(a->plan, l.group, side, p.eid, p.realm, axis, &j))
 		return false;
 	return j.outcome == CW_OUT_DROP;
