@@ -172,7 +172,7 @@ const char *kind_short(const char *kind)
 			return kinds[i].brief;
 	/* Valid for seven more calls on this thread: a line of output names fewer. */
 	out = ring[turn++ % ARRAY_SIZE(ring)];
-	for (; kind[n] && n < sizeof(ring[0]) - 1; n++)
+	for (; n < sizeof(ring[0]) - 1 && kind[n]; n++)
 		out[n] = (char)tolower((unsigned char)kind[n]);
 	out[n] = '\0';
 	return out;
