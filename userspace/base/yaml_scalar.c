@@ -114,6 +114,8 @@ bool yaml_plain_safe(const char *s)
 		return false;
 	if (!is_alnum(s[0]) && s[0] != '/' && s[0] != '_' && s[0] != '.')
 		return false;
+	if (strncmp(s, "...", 3) == 0) /* at the start of a line it ends the document */
+		return false;
 	/* Anything made of number characters alone may be a number or a date to some reader. */
 	if (((s[0] >= '0' && s[0] <= '9') || s[0] == '.') &&
 	    span(s, len, 0, DIGITS "abcdefABCDEFxXoO_.+-") == len)
