@@ -52,6 +52,17 @@ CW_INLINE int cw_fast_settle(cw_ctx *ctx, struct cw_flow *f, const struct cw_fas
 	return CW_S_PASS;
 }
 
+/* UDP, or TCP that neither opens nor closes. */
+CW_INLINE int cw_fast_transport(const void *l4, const void *end, __u8 proto)
+{
+	const struct cw_tcp *t = l4;
+
+	if (proto == CW_PROTO_UDP)
+		return 1;
+	return proto == CW_PROTO_TCP && (const void *)(t + 1) <= end &&
+	       (t->flags & (CW_TCP_SYN | CW_TCP_FIN | CW_TCP_RST | CW_TCP_ACK)) == CW_TCP_ACK;
+}
+
 CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_pod)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -75,16 +86,8 @@ CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_p
 		    (ip->frag & cw_htons(0x3fff)))
 			return CW_S_GO_ON;
 		in.proto = ip->proto;
-		if (in.proto == CW_PROTO_TCP) {
-			struct cw_tcp *t = (void *)ports;
-
-			if ((void *)(t + 1) > end ||
-			    (t->flags & (CW_TCP_SYN | CW_TCP_FIN | CW_TCP_RST | CW_TCP_ACK)) !=
-				    CW_TCP_ACK)
-				return CW_S_GO_ON;
-		} else if (in.proto != CW_PROTO_UDP) {
+		if (!cw_fast_transport(ports, end, in.proto))
 			return CW_S_GO_ON;
-		}
 		in.a_is_src = cw_key4(&k, ip->saddr, ip->daddr, *(__u32 *)ports, in.proto, e->zone);
 		f = bpf_map_lookup_elem(&cw_flow4, &k);
 	} else if (eth->proto == cw_htons(CW_ETHERTYPE_IP6)) {
@@ -95,16 +98,8 @@ CW_INLINE int cw_fast(cw_ctx *ctx, const struct cw_ep *e, __u32 ep, __u32 from_p
 		if ((void *)(ports + 4) > end)
 			return CW_S_GO_ON;
 		in.proto = ip->next;
-		if (in.proto == CW_PROTO_TCP) {
-			struct cw_tcp *t = (void *)ports;
-
-			if ((void *)(t + 1) > end ||
-			    (t->flags & (CW_TCP_SYN | CW_TCP_FIN | CW_TCP_RST | CW_TCP_ACK)) !=
-				    CW_TCP_ACK)
-				return CW_S_GO_ON;
-		} else if (in.proto != CW_PROTO_UDP) {
+		if (!cw_fast_transport(ports, end, in.proto))
 			return CW_S_GO_ON;
-		}
 		in.a_is_src = cw_key6(&k, ip->saddr, ip->daddr, *(__u32 *)ports, in.proto, e->zone);
 		f = bpf_map_lookup_elem(&cw_flow6, &k);
 	} else {
