@@ -21,6 +21,30 @@ CW_INLINE struct cw_pair *cw_pair_lookup(__u32 odd, const struct cw_pair_key *k)
 	return odd ? bpf_map_lookup_elem(&cw_pair1, k) : bpf_map_lookup_elem(&cw_pair0, k);
 }
 
+/*
+ * What stands behind the destination of the flow, when this is its source and it is no pod's own
+ * address. Node ports are the same on every node.
+ */
+CW_INLINE void cw_service_find(struct cw_work *w, __u16 port)
+{
+	struct cw_svc_key k = { .port = port, .proto = w->p.proto, .family = w->p.family };
+	struct cw_ctl *c = cw_ctl_get();
+	struct cw_svc *s;
+
+	w->svc.n = 0;
+	if (!c || !c->services || w->side != CW_EGRESS || w->r.realm == CW_REALM_POD ||
+	    w->r.realm == CW_REALM_MULTICAST)
+		return;
+	__builtin_memcpy(k.addr, w->from_pod ? w->p.daddr : w->p.saddr, 16);
+	s = bpf_map_lookup_elem(&cw_svc, &k);
+	if (!s && (w->r.realm == CW_REALM_HOST || w->r.realm == CW_REALM_NODE)) {
+		__builtin_memset(k.addr, 0, sizeof(k.addr));
+		s = bpf_map_lookup_elem(&cw_svc, &k);
+	}
+	if (s)
+		w->svc = *s;
+}
+
 /* The access this packet's flow belongs to, by the flow's direction. */
 CW_INLINE void cw_access_key_make(struct cw_work *w)
 {
@@ -49,6 +73,12 @@ CW_INLINE void cw_access_key_make(struct cw_work *w)
 		k->port = (__u16)(t << 8 | (w->p.icmp_query ? 0 : w->p.icmp_code));
 	} else {
 		k->port = w->reply ? w->p.sport : w->p.dport;
+	}
+	cw_service_find(w, k->port);
+	if (w->svc.n) {
+		k->dst = w->svc.eid;
+		k->dst_wl = 0;
+		return;
 	}
 	if (w->r.realm == CW_REALM_UNKNOWN)
 		take = 1;

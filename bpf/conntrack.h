@@ -152,10 +152,12 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 	}
 	if (p->proto != CW_PROTO_UDP && p->proto != CW_PROTO_SCTP)
 		return;
-	/* A datagram from a listening port to an ephemeral one answers somebody; while flows are
-	 * being carried over, one from any low port to an ephemeral one may. */
-	if (p->sport < c->ephemeral_min && p->dport >= c->ephemeral_min &&
-	    (c->takeover || (w->from_pod && cw_is_listening(w->wl, p->proto, p->sport)))) {
+	/* A datagram from a listening port to an ephemeral one answers somebody. While flows are being
+	 * carried over, so may one from a lower port to a higher one, or from any listening port. */
+	if (c->takeover ? p->sport < p->dport ||
+			  (w->from_pod && cw_is_listening(w->wl, p->proto, p->sport)) :
+			  p->sport < c->ephemeral_min && p->dport >= c->ephemeral_min && w->from_pod &&
+			  cw_is_listening(w->wl, p->proto, p->sport)) {
 		w->reply = 1;
 		w->guessed = 1;
 	}

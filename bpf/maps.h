@@ -30,11 +30,26 @@ CW_MAP(cw_net6, LPM_TRIE, struct cw_net6_key, struct cw_addr, CW_MAX_NETS, BPF_F
 
 /* Policy: see cw_abi.h. Words, row table and rows are written through mappings. */
 CW_MAP(cw_word, ARRAY, __u32, __u64, CW_MAX_GROUPS * 2, BPF_F_MMAPABLE);
+CW_MAP(cw_since, ARRAY, __u32, __u64, CW_MAX_GROUPS * 2, BPF_F_MMAPABLE);
 CW_MAP(cw_peers, HASH, struct cw_peer_key, __u32, CW_MAX_PEERS, BPF_F_NO_PREALLOC);
 CW_MAP(cw_rowtab, ARRAY, __u32, __u64, CW_MAX_ROWTAB, BPF_F_MMAPABLE);
 CW_MAP(cw_rows, ARRAY, __u32, __u64, CW_MAX_ROWS, BPF_F_MMAPABLE);
 CW_MAP(cw_verdicts, ARRAY, __u32, struct cw_verdict, CW_MAX_VERDICTS, BPF_F_MMAPABLE);
 CW_MAP(cw_vstat, PERCPU_ARRAY, __u32, struct cw_vstat, CW_MAX_VERDICTS, 0);
+
+/* Services: what stands behind an address and port; written by the agent. */
+CW_MAP(cw_svc, HASH, struct cw_svc_key, struct cw_svc, CW_MAX_SVCS, BPF_F_NO_PREALLOC);
+CW_MAP(cw_backends, ARRAY, __u32, struct cw_backend, CW_MAX_BACKENDS, BPF_F_MMAPABLE);
+
+/* Names: answers and names by the data path, patterns and classes by the agent. */
+CW_MAP(cw_fqdn, HASH, struct cw_fqdn_key, struct cw_fqdn, CW_MAX_FQDNS, BPF_F_NO_PREALLOC);
+CW_MAP(cw_dns_name, HASH, __u64, struct cw_dns_name, CW_MAX_DNS_NAMES, BPF_F_NO_PREALLOC);
+CW_MAP(cw_dns_pattern, LPM_TRIE, struct cw_dns_pattern_key, __u32, CW_MAX_DNS_PATTERNS, BPF_F_NO_PREALLOC);
+CW_MAP(cw_named, HASH, struct cw_named_key, __u32, CW_MAX_NAMED, BPF_F_NO_PREALLOC);
+CW_MAP(cw_dns_asked, LRU_HASH, struct cw_dns_asked_key, struct cw_dns_asked, 16384, 0);
+CW_MAP(cw_resolver4, LPM_TRIE, struct cw_net4_key, __u32, 4096, BPF_F_NO_PREALLOC);
+CW_MAP(cw_resolver6, LPM_TRIE, struct cw_net6_key, __u32, 4096, BPF_F_NO_PREALLOC);
+CW_MAP(cw_dns_stat, PERCPU_ARRAY, __u32, __u64, CW_DNS_COUNTS, 0);
 
 /* Flows: written by the data path; the agent seeds and expires. */
 CW_MAP(cw_flow4, LRU_HASH, struct cw_flow4_key, struct cw_flow, CW_MAX_FLOWS, 0);

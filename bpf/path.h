@@ -279,7 +279,6 @@ CW_GLOBAL int cw_step_new(void)
 	w->f.seen = w->now;
 	w->f.born = w->now;
 	w->f.state = CW_FLOW_NEW;
-	w->f.rst = 0;
 	w->f.counted = w->outcome == CW_OUT_NONE ? 0 : CW_COUNTED_FLOW;
 	w->f.flags = (w->a_is_src == w->reply ? CW_FLOW_F_B_ORIG : 0) |
 		     (w->guessed ? CW_FLOW_F_GUESSED : 0) |
@@ -299,6 +298,23 @@ CW_GLOBAL int cw_step_new(void)
 	return CW_S_PASS;
 }
 
+/*
+ * A change made with `keep` is felt by new flows only: what passes goes on under the verdict it
+ * has, and the workload's group of now answers for it from here on.
+ */
+CW_INLINE int cw_keep(struct cw_work *w, struct cw_flow_side *s)
+{
+	__u32 gs = w->l.group << 1 | (w->side & 1);
+	__u64 *word = bpf_map_lookup_elem(&cw_word, &gs);
+	__u32 gen = word ? CW_WORD_GEN(*(volatile __u64 *)word) : 0;
+
+	if (!gen)
+		return 0;
+	s->group = w->l.group;
+	s->gen = gen;
+	return 1;
+}
+
 /* A packet of a known flow that the fast path did not settle. */
 CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 {
@@ -306,7 +322,7 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 	struct cw_ctl *c = cw_ctl_get();
 	struct cw_flow_side *s;
 	struct cw_flow *f;
-	__u32 gs, fresh, epoch, acct = 0;
+	__u32 gs, fresh, epoch, acct = 0, kept = 0, reset = 0;
 	__u64 *word;
 	int r;
 
@@ -333,9 +349,21 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 		s->gen && s->outcome != CW_OUT_DROP;
 	epoch = c->epoch;
 	if (!fresh) {
+		__u64 *since = bpf_map_lookup_elem(&cw_since, &gs);
+
 		r = cw_step_guard(ctx);
 		if (r != CW_S_GO_ON)
 			return r;
+		if (word && since && s->ep == w->ep && s->gen && s->outcome != CW_OUT_DROP) {
+			__u32 gen = CW_WORD_GEN(*(volatile __u64 *)word);
+			__u64 from = *(volatile __u64 *)since;
+
+			reset = CW_SINCE_RESET(from) == gen;
+			kept = CW_SINCE_KEEP(from) && (__s32)(s->gen - CW_SINCE_KEEP(from)) >= 0 &&
+			       (__s32)(gen - s->gen) > 0 && cw_keep(w, s);
+		}
+	}
+	if (!fresh && !kept) {
 		/* Counted as opened by the first side that records; a seeded flow by its first packet. */
 		w->count_flow = !(f->counted & CW_COUNTED_FLOW);
 		w->count_side = !s->gen || s->ep != w->ep || s->outcome == CW_OUT_NONE;
@@ -350,8 +378,11 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 				f->flags &= ~CW_FLOW_F_ACCT_INGRESS;
 		}
 		cw_side_set(w, s);
-		if (r == CW_S_DROP)
+		if (r == CW_S_DROP) {
+			if (reset && w->p.proto == CW_PROTO_TCP) /* a cut that both ends are told of */
+				w->v.flags |= CW_V_REJECT;
 			return r;
+		}
 	} else {
 		w->outcome = s->outcome;
 		w->l.group = s->group;

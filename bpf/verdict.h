@@ -48,30 +48,149 @@ CW_INLINE __u32 cw_axis_of(const struct cw_work *w)
 	return CW_AXIS(w->p.proto, w->ak.port);
 }
 
-/*
- * Judges w's side: fills word, mode, verdict, v, outcome and reason. What the contract allows
- * whatever the tiers say comes first, and quarantine before that.
- */
-CW_INLINE void cw_judge(struct cw_work *w, const struct cw_ctl *c)
+/* Answers w->ask. -1: the tables have a hole. */
+CW_GLOBAL int cw_answer(void)
 {
+	struct cw_work *w = cw_work();
 	struct cw_judgement j = {};
 	struct cw_verdict *v;
-	__u32 idx, out;
+	__u32 idx;
+
+	if (!w)
+		return -1;
+	if (cw_eval_under((void *)0, w->ask.word, w->ask.gs, w->ask.eid, w->ask.realm, w->ask.axis, &j))
+		return -1;
+	idx = j.verdict;
+	v = bpf_map_lookup_elem(&cw_verdicts, &idx);
+	if (!v)
+		return -1;
+	w->ask.verdict = j.verdict;
+	w->ask.v = *v;
+	return 0;
+}
+
+CW_INLINE void cw_take(struct cw_work *w)
+{
+	w->verdict = w->ask.verdict;
+	w->v = w->ask.v;
+}
+
+/* The worst of the backends. -1: the tables have a hole. */
+CW_GLOBAL int cw_consider_service(void)
+{
+	struct cw_work *w = cw_work();
+	__u32 taken = 0;
+
+	if (!w)
+		return -1;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < CW_SVC_BACKENDS; i++) {
+		__u32 at = w->svc.first + i;
+		struct cw_backend *b;
+
+		if (i >= w->svc.n)
+			break;
+		b = bpf_map_lookup_elem(&cw_backends, &at);
+		if (!b)
+			return -1;
+		w->ask.eid = b->eid;
+		w->ask.realm = b->realm;
+		w->ask.axis = CW_AXIS(w->p.proto, b->port);
+		if (cw_answer())
+			return -1;
+		if (b->wl && b->wl == w->wl && !cw_self_judged(&w->ask.v))
+			continue;
+		if (!taken || cw_backend_worse(&w->ask.v, &w->v))
+			cw_take(w);
+		taken = 1;
+	}
+	return taken ? 0 : 1;
+}
+
+/* The best that its names make of an address. What cannot be found out leaves it as it is. */
+CW_GLOBAL int cw_consider_names(void)
+{
+	struct cw_work *w = cw_work();
+	struct cw_fqdn_key k = {};
+	struct cw_named_key n = {};
+	struct cw_fqdn *f;
+
+	if (!w)
+		return -1;
+	k.wl = w->wl;
+	__builtin_memcpy(k.addr, w->from_pod ? w->p.daddr : w->p.saddr, 16);
+	f = bpf_map_lookup_elem(&cw_fqdn, &k);
+	if (!f)
+		return 0;
+	n.eid = w->r.eid;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < CW_FQDN_NAMES; i++) {
+		__u64 hash = f->name[i].hash;
+		struct cw_dns_name *d;
+		__u32 *eid;
+
+		d = hash ? bpf_map_lookup_elem(&cw_dns_name, &hash) : 0;
+		if (!d)
+			continue;
+		n.cls = *(volatile __u32 *)&d->cls;
+		eid = n.cls ? bpf_map_lookup_elem(&cw_named, &n) : 0;
+		if (!eid)
+			continue;
+		w->ask.eid = *(volatile __u32 *)eid;
+		if (cw_answer())
+			return -1;
+		if (cw_name_prefers(&w->ask.v, &w->v))
+			cw_take(w);
+	}
+	return 0;
+}
+
+/*
+ * Fills word, mode, verdict and v: of the address, of the names it goes by, or of what stands
+ * behind it. All questions are asked under one word. 1: a workload reaches itself and nothing
+ * speaks against it; -1: the tables have a hole.
+ */
+CW_INLINE int cw_consider(struct cw_work *w, const struct cw_ctl *c)
+{
+	__u32 gs = w->l.group << 1 | (w->side & 1);
+	__u64 word = 0;
 
 	w->verdict = 0;
 	__builtin_memset(&w->v, 0, sizeof(w->v));
-	if (cw_eval((void *)0, w->l.group, w->side, w->r.eid, w->r.realm, cw_axis_of(w), &j)) {
-		w->word = j.word;
-		w->mode = CW_WORD_MODE(j.word);
-		w->quar = CW_WORD_QUAR(j.word);
+	if (cw_eval_word((void *)0, gs, &word))
+		return -1;
+	w->word = word;
+	w->mode = CW_WORD_MODE(word);
+	w->quar = CW_WORD_QUAR(word);
+	w->ask.word = word;
+	w->ask.gs = gs;
+	if (w->svc.n)
+		return cw_consider_service();
+	w->ask.eid = w->r.eid;
+	w->ask.realm = w->r.realm;
+	w->ask.axis = cw_axis_of(w);
+	if (cw_answer())
+		return -1;
+	cw_take(w);
+	if (c->names && w->side == CW_EGRESS && w->r.realm == CW_REALM_WORLD)
+		return cw_consider_names();
+	return 0;
+}
+
+/*
+ * Judges w's side: fills word, mode, verdict, v, outcome and reason. What the contract allows
+ * whatever the tiers say comes first, and quarantine before that. cw_access_key_make() goes before.
+ */
+CW_INLINE void cw_judge(struct cw_work *w, const struct cw_ctl *c)
+{
+	__u32 out;
+	int r = cw_consider(w, c);
+
+	if (r < 0) {
 		w->reason = CW_R_NO_POLICY;
 		w->outcome = w->quar || w->mode == CW_MODE_ENFORCE ? CW_OUT_DROP : CW_OUT_WOULD_BLOCK;
 		return;
 	}
-	w->word = j.word;
-	w->mode = CW_WORD_MODE(j.word);
-	w->quar = CW_WORD_QUAR(j.word);
-
 	/* The node reaches its own pods (probes, exec), unless configured otherwise. */
 	if (w->side == CW_INGRESS && w->r.realm == CW_REALM_HOST &&
 	    c->local_node == CW_CTL_LOCAL_NODE_ALLOW) {
@@ -79,21 +198,12 @@ CW_INLINE void cw_judge(struct cw_work *w, const struct cw_ctl *c)
 		w->outcome = w->mode == CW_MODE_OFF ? CW_OUT_NONE : CW_OUT_ALLOW;
 		return;
 	}
-	if (w->r.wl == w->wl && !w->quar) {
+	if (r == 1 || (w->r.wl == w->wl && !w->quar)) {
 		w->reason = CW_R_SELF;
 		w->outcome = w->mode == CW_MODE_OFF ? CW_OUT_NONE : CW_OUT_ALLOW;
 		return;
 	}
-	idx = j.verdict;
-	v = bpf_map_lookup_elem(&cw_verdicts, &idx);
-	if (!v) {
-		w->reason = CW_R_NO_POLICY;
-		w->outcome = w->quar || w->mode == CW_MODE_ENFORCE ? CW_OUT_DROP : CW_OUT_WOULD_BLOCK;
-		return;
-	}
-	w->verdict = idx;
-	w->v = *v;
-	out = CW_WORD_GEN(j.word) ?
+	out = CW_WORD_GEN(w->word) ?
 		      cw_outcome_of(w->mode, w->v.action, w->v.tier, w->v.flags) : CW_OUT_NONE;
 	w->reason = w->v.tier == CW_TIER_QUARANTINE	   ? CW_R_QUARANTINE :
 		    (w->v.flags & CW_V_ISOLATED)	   ? CW_R_ISOLATED :

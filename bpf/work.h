@@ -40,6 +40,13 @@ struct cw_work {
 	struct cw_access acc;	/* images of new entries */
 	struct cw_pair pair;
 	struct cw_verdict v;
+	struct cw_svc svc;	/* what stands behind the destination; n 0: it is no service */
+	struct {	/* one question to the evaluator, and its answer */
+		__u64 word;
+		__u32 gs, eid, realm, axis;
+		__u32 verdict;
+		struct cw_verdict v;
+	} ask;
 	__u64 word;
 	__u32 ep, wl, group, eid, zone, ifindex;
 	__u32 verdict;

@@ -107,6 +107,7 @@ enum cw_reason {
 	CW_R_RELATED,	   /* builtin allow: ICMP error of an allowed flow */
 	CW_R_ESTABLISHED_CUT, /* was established, blocked after a change */
 	CW_R_NO_POLICY,	   /* the policy tables have a hole: refused in enforce, reported always */
+	CW_R_DNS_FULL,	   /* a DNS answer whose names could not be kept: the resolver asks again */
 	CW_R_COUNT
 };
 
@@ -137,6 +138,17 @@ enum cw_reason {
 #define CW_WORD_BASE(w) ((__u32)(w) & 0x0fffffffu)
 #define CW_ROW_MAX 65536u  /* intervals in one row: 17 steps of binary search */
 #define CW_ROW_STEPS 17
+
+/*
+ * cw_since[group * 2 + side], stored before the word that goes with it: from which generation on a
+ * standing verdict is still good, and the generation whose cuts are told to the ends.
+ *   bits 63..32 oldest generation whose passing flows go on without being judged again
+ *   bits 31..0  generation (0: none) under which a flow that is cut gets a reset
+ * A change with `keep` leaves the first half alone; every other one raises it to its own.
+ */
+#define CW_SINCE(keep, reset) ((__u64)(__u32)(keep) << 32 | (__u32)(reset))
+#define CW_SINCE_KEEP(s) ((__u32)((s) >> 32))
+#define CW_SINCE_RESET(s) ((__u32)(s))
 
 /* cw_peers: only identities that differ from their realm's default class have an entry. */
 struct cw_peer_key {
@@ -198,6 +210,113 @@ _Static_assert(sizeof(struct cw_addr6_key) == 20, "map key layout is ABI");
 _Static_assert(sizeof(struct cw_net4_key) == 12, "map key layout is ABI");
 _Static_assert(sizeof(struct cw_net6_key) == 24, "map key layout is ABI");
 _Static_assert(sizeof(struct cw_addr) == 16, "map value layout is ABI");
+
+/* ---- services --------------------------------------------------------------------------- */
+
+/*
+ * cw_svc: what stands behind an address and port, asked at the source before the address is
+ * translated. Cluster, external and load balancer addresses by address; node ports under the
+ * zero address, asked when the destination is a node. Backends that judge alike are one entry of
+ * cw_backends[first .. first + n); the entry is replaced as a whole, its slots are fresh.
+ */
+struct cw_svc_key {
+	__u8 addr[16];
+	__u16 port;  /* host order */
+	__u8 proto;
+	__u8 family; /* 4 or 6: tells the two zero addresses apart */
+};
+struct cw_svc {
+	__u32 eid;   /* the service's number, for accounts */
+	__u32 first;
+	__u16 n;     /* 1..CW_SVC_BACKENDS */
+	__u16 pad;
+	__u32 pad2;
+};
+#define CW_SVC_BACKENDS 16u /* distinct (identity, port) pairs behind one service port */
+struct cw_backend {
+	__u32 eid;
+	__u32 wl;    /* the one workload behind this entry, when it is a single one and local */
+	__u16 port;  /* host order, as the backend listens */
+	__u8 realm;  /* enum cw_realm */
+	__u8 pad;
+	__u32 pad2;
+};
+_Static_assert(sizeof(struct cw_svc_key) == 20, "map key layout is ABI");
+_Static_assert(sizeof(struct cw_svc) == 16, "map value layout is ABI");
+_Static_assert(sizeof(struct cw_backend) == 16, "map value layout is ABI");
+
+/* ---- names ------------------------------------------------------------------------------- */
+
+/*
+ * Names from DNS answers, per workload: one pod's answers open nothing for another. An address
+ * may carry several; it is judged with each name's class, and the best of them holds (allow and
+ * alert rules alone can name names, so the union is exact).
+ *
+ *   cw_fqdn[workload, address]   up to CW_FQDN_NAMES names, by their hash, and until when
+ *   cw_dns_name[hash]            the name's text and its class: which patterns match it
+ *   cw_dns_pattern[reversed]     longest pattern that a name falls under -> class
+ *   cw_named[identity, class]    effective identity of an address that also carries such a name
+ */
+#define CW_FQDN_NAMES 4
+struct cw_fqdn_key {
+	__u32 wl;
+	__u8 addr[16];
+};
+struct cw_fqdn_name {
+	__u64 hash;  /* 0: slot empty */
+	__u32 until; /* jiffies: end of its TTL and grace; the agent removes, the data path does not */
+	__u32 pad;
+};
+struct cw_fqdn {
+	struct cw_fqdn_name name[CW_FQDN_NAMES];
+};
+#define CW_DNS_NAME_MAX 254u /* lower case, with dots between labels, none at the end */
+struct cw_dns_name {
+	__u32 cls;   /* 0: no pattern matches */
+	__u32 last;  /* jiffies of the last answer */
+	__u8 len;
+	char text[255];
+};
+/* "moc.elpmaxe.yap\0": exact names end in a zero, "*.example.com" is "moc.elpmaxe.". */
+struct cw_dns_pattern_key {
+	__u32 plen;  /* bits */
+	char text[256];
+};
+struct cw_named_key {
+	__u32 eid;   /* effective identity of the address alone */
+	__u32 cls;
+};
+/* A question a workload asked: only its answer is believed. */
+struct cw_dns_asked_key {
+	__u8 resolver[16];
+	__u32 wl;
+	__be16 port; /* the workload's own */
+	__be16 id;
+};
+struct cw_dns_asked {
+	__u64 hash;  /* of the name */
+	__u32 when;  /* jiffies */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct cw_fqdn_key) == 20, "map key layout is ABI");
+_Static_assert(sizeof(struct cw_fqdn) == 64, "map value layout is ABI");
+_Static_assert(sizeof(struct cw_dns_name) == 264, "map value layout is ABI");
+_Static_assert(sizeof(struct cw_dns_pattern_key) == 260, "map key layout is ABI");
+_Static_assert(sizeof(struct cw_named_key) == 8, "map key layout is ABI");
+_Static_assert(sizeof(struct cw_dns_asked_key) == 24, "map key layout is ABI");
+
+/* cw_dns_stat[what], per CPU. */
+enum cw_dns_count {
+	CW_DNS_ANSWERS,	   /* read in full and kept */
+	CW_DNS_UNASKED,	   /* nobody asked this, or not here: not believed */
+	CW_DNS_FOREIGN,	   /* from an address that is no resolver: not believed */
+	CW_DNS_UNREADABLE, /* fragments, compression in the question, cut short, too many records */
+	CW_DNS_NO_ROOM,	   /* a share or a table is full */
+	CW_DNS_DROPPED,	   /* of the two above: dropped, so that it is asked again */
+	CW_DNS_UNSEEN,	   /* DNS over TCP or TLS: names that cannot be read */
+	CW_DNS_RECORDS,	   /* addresses kept */
+	CW_DNS_COUNTS = 16
+};
 
 /* ---- endpoints ------------------------------------------------------------------------ */
 
@@ -271,7 +390,6 @@ enum cw_flow_state {
 #define CW_FLOW_F_SEEDED 0x08u	 /* taken over from the kernel's own tables */
 #define CW_FLOW_F_FIN_ORIG 0x10u
 #define CW_FLOW_F_FIN_REPLY 0x20u
-#define CW_FLOW_F_KEEP 0x40u	 /* change made with `keep`: generation is not compared */
 #define CW_FLOW_F_ACCT_INGRESS 0x80u /* bytes are counted on the ingress side (else egress) */
 
 /*
@@ -306,7 +424,7 @@ struct cw_flow {
 	__u32 acct;	/* CW_ACCT(epoch, slot) */
 	__u8 flags;	/* CW_FLOW_F_* */
 	__u8 state;	/* enum cw_flow_state */
-	__u8 rst;	/* 1: the next packet of a blocked TCP flow is answered with RST */
+	__u8 pad;
 	__u8 counted;	/* CW_COUNTED_*: what the accesses have of it */
 };
 _Static_assert(sizeof(struct cw_flow_side) == 16, "map value layout is ABI");
@@ -400,13 +518,14 @@ struct cw_wl {
 	__u64 pair_flows;  /* flows counted in the pair table instead of the access table */
 	__u64 folded_flows; /* flows counted only here */
 	__u64 folded_drops;
-	__u64 pad;
+	__u32 names;	   /* entries of cw_fqdn charged to this workload */
+	__u32 pad;
 };
 _Static_assert(sizeof(struct cw_wl) == 48, "map value layout is ABI");
 
 /* cw_vstat[verdict index], per CPU: hits of the rule behind it. */
 struct cw_vstat {
-	__u64 flows;   /* judgements of new or re-judged flows */
+	__u64 flows;   /* flows: first judgements of a side */
 	__u64 packets; /* packets dropped (or, in advisory modes, flows that would be) */
 	__u32 last;    /* jiffies */
 	__u32 pad;
@@ -444,9 +563,12 @@ struct cw_ctl {
 	__u64 flow_full;   /* flow inserts refused */
 	__u64 slot_sink;   /* accesses without a traffic slot of their own */
 	__u64 instance;	   /* random, of this set of maps: with the epoch it names a counter for good */
-	__u64 delay;	   /* test builds only: spins between the evaluator's reads */
+	__u32 services;	   /* entries of cw_svc; 0: no address is looked up there */
+	__u32 names;	   /* name classes in use; 0: no address is judged by names */
+	__u32 share_names; /* entries of cw_fqdn one workload may have */
+	__u32 pad2;
 };
-_Static_assert(sizeof(struct cw_ctl) == 112, "map value layout is ABI");
+_Static_assert(sizeof(struct cw_ctl) == 120, "map value layout is ABI");
 
 /* ---- events --------------------------------------------------------------------------- */
 
@@ -501,3 +623,9 @@ struct cw_shield {	     /* cw_shield[ifindex]; also tells cw_xdp_main its endpoi
 #define CW_MAX_FLOWS 524288u
 #define CW_MAX_ACCESSES 65536u
 #define CW_MAX_PAIRS 32768u
+#define CW_MAX_SVCS 65536u	/* service addresses times ports */
+#define CW_MAX_BACKENDS 131072u
+#define CW_MAX_FQDNS 65536u
+#define CW_MAX_DNS_NAMES 16384u
+#define CW_MAX_DNS_PATTERNS 8192u
+#define CW_MAX_NAMED 65536u

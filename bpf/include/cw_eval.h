@@ -31,25 +31,24 @@ struct cw_judgement {
 };
 
 /*
- * Judges one side. Returns 0, or -1 when a table has a hole (an index outside the tables): the
- * caller then blocks in enforce and reports, since a half-read policy is no policy.
- * A group that was never written has word 0: generation 0, mode off.
+ * Judges a peer under a word that was read before. Returns 0, or -1 when a table has a hole (an
+ * index outside the tables): the caller then blocks in enforce and reports, since a half-read
+ * policy is no policy. A group that was never written has word 0: generation 0, mode off.
  */
 static __attribute__((always_inline)) inline int
-cw_eval(CW_EVAL_CTX *ctx, __u32 group, __u32 side, __u32 eid, __u32 realm, __u32 axis,
-	struct cw_judgement *out)
+cw_eval_under(CW_EVAL_CTX *ctx, __u64 word, __u32 gs, __u32 eid, __u32 realm, __u32 axis,
+	      struct cw_judgement *out)
 {
-	struct cw_peer_key pk = { .gs = group << 1 | (side & 1), .eid = eid };
+	struct cw_peer_key pk = { .gs = gs, .eid = eid };
 	__u32 base, lo, n, cls = 0;
 	__u64 v = 0, row = 0;
 
+	out->word = word;
 	out->verdict = 0;
 	out->cls = 0;
-	if (cw_eval_word(ctx, pk.gs, &out->word))
-		return -1;
-	if (!CW_WORD_GEN(out->word))
+	if (!CW_WORD_GEN(word))
 		return 0;
-	base = CW_WORD_BASE(out->word);
+	base = CW_WORD_BASE(word);
 	CW_EVAL_PAUSE(ctx);
 	if (cw_eval_peer(ctx, &pk, &cls)) {
 		if (cw_eval_rowtab(ctx, base + (realm & (CW_REALM_SLOTS - 1)), &v))
@@ -84,6 +83,66 @@ cw_eval(CW_EVAL_CTX *ctx, __u32 group, __u32 side, __u32 eid, __u32 realm, __u32
 		return -1;
 	out->verdict = (__u32)v;
 	return 0;
+}
+
+/* The same from the word on. */
+static __attribute__((always_inline)) inline int
+cw_eval(CW_EVAL_CTX *ctx, __u32 group, __u32 side, __u32 eid, __u32 realm, __u32 axis,
+	struct cw_judgement *out)
+{
+	__u32 gs = group << 1 | (side & 1);
+	__u64 word = 0;
+
+	out->word = 0;
+	out->verdict = 0;
+	out->cls = 0;
+	if (cw_eval_word(ctx, gs, &word))
+		return -1;
+	return cw_eval_under(ctx, word, gs, eid, realm, axis, out);
+}
+
+/*
+ * An address with several names is judged once with each. Rules about names only allow or alert,
+ * so whatever lets it pass, lets it pass: does `a` speak before `b`? What passes comes before
+ * what blocks, then the earlier tier, then alert before allow.
+ */
+static __attribute__((always_inline)) inline int
+cw_name_prefers(const struct cw_verdict *a, const struct cw_verdict *b)
+{
+	int ablock = a->action == CW_ACT_BLOCK, bblock = b->action == CW_ACT_BLOCK;
+
+	if (ablock != bblock)
+		return bblock;
+	if (a->tier != b->tier)
+		return a->tier < b->tier;
+	if (a->action != b->action)
+		return a->action > b->action;
+	/* Alike as enforced: rules that are only simulated decide. */
+	return (a->flags & CW_V_ADV) && (b->flags & CW_V_ADV) &&
+	       a->adv_action != CW_ACT_BLOCK && b->adv_action == CW_ACT_BLOCK;
+}
+
+/*
+ * A service is judged at the source by what stands behind it, and the worst of its backends
+ * holds: is `a` worse than `b`? Block, alert, allow; a rule's block before a default's, since
+ * learning mode and defaults let the latter pass; then what simulated rules would do.
+ */
+static __attribute__((always_inline)) inline int
+cw_backend_worse(const struct cw_verdict *a, const struct cw_verdict *b)
+{
+	__u32 x = a->action * 4u + (a->tier != CW_TIER_DEFAULT) * 2u + !!(a->flags & CW_V_ALWAYS);
+	__u32 y = b->action * 4u + (b->tier != CW_TIER_DEFAULT) * 2u + !!(b->flags & CW_V_ALWAYS);
+
+	if (x != y)
+		return x > y;
+	return (a->flags & CW_V_ADV ? a->adv_action : a->action) >
+	       (b->flags & CW_V_ADV ? b->adv_action : b->action);
+}
+
+/* A workload that reaches itself through a service is judged by the admin and baseline tiers only. */
+static __attribute__((always_inline)) inline int cw_self_judged(const struct cw_verdict *v)
+{
+	return v->tier == CW_TIER_QUARANTINE || v->tier == CW_TIER_ADMIN || v->tier == CW_TIER_BASELINE;
 }
 
 /* What a mode makes of a verdict. Pure; both halves of a record go through it. */

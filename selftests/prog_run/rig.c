@@ -18,7 +18,7 @@ const char *const IP6[PODS + 1] = { NULL, "fd00::1:1", "fd00::1:2", "fd00::1:3" 
 const char *const LL6[PODS + 1] = { NULL, "fe80::ff:fe00:1", "fe80::ff:fe00:2", "fe80::ff:fe00:3" };
 
 static const struct { const char *map; uint32_t n; } sizes[] = {
-	{ "cw_flow4", 65536 }, { "cw_flow6", 65536 }, { "cw_word", 256 }, { "cw_rowtab", 65536 }, { "cw_rows", 262144 },
+	{ "cw_flow4", 65536 }, { "cw_flow6", 65536 }, { "cw_word", 256 }, { "cw_since", 256 }, { "cw_rowtab", 65536 }, { "cw_rows", 262144 },
 	{ "cw_verdicts", 64 }, { "cw_vstat", 64 }, { "cw_peers", 65536 }, { "cw_addr4", 4096 },
 	{ "cw_addr6", 4096 }, { "cw_net4", 1024 }, { "cw_net6", 1024 }, { "cw_ep", 16 }, { "cw_gate", 16 },
 	{ "cw_wl", 16 }, { "cw_access0", 8192 }, { "cw_access1", 8192 }, { "cw_pair0", 1024 }, { "cw_pair1", 1024 },
@@ -28,7 +28,7 @@ static const struct { const char *map; uint32_t n; } sizes[] = {
 
 /* For whole clusters, as the compiler makes them. */
 static const struct { const char *map; uint32_t n; } big_sizes[] = {
-	{ "cw_word", 1024 }, { "cw_wl", 512 }, { "cw_ep", 512 }, { "cw_gate", 512 }, { "cw_verdicts", 16384 },
+	{ "cw_word", 1024 }, { "cw_since", 1024 }, { "cw_wl", 512 }, { "cw_ep", 512 }, { "cw_gate", 512 }, { "cw_verdicts", 16384 },
 	{ "cw_vstat", 16384 }, { "cw_rowtab", 262144 }, { "cw_peers", 200000 }, { "cw_access0", 32768 },
 	{ "cw_access1", 32768 }, { "cw_acct", 2 * 32768 }, { "cw_frag", 512 * CW_FRAG_SLOTS },
 };

@@ -114,10 +114,11 @@ static int load(struct agent *a, struct fail_list *f)
 		{ "cw_addr4", or_default(c->addrs, CW_MAX_ADDRS) },
 		{ "cw_addr6", or_default(c->addrs, CW_MAX_ADDRS) },
 		{ "cw_word", 2 * or_default(c->groups, CW_MAX_GROUPS) },
+		{ "cw_since", 2 * or_default(c->groups, CW_MAX_GROUPS) },
 		{ "cw_rows", or_default(c->rows, CW_MAX_ROWS) },
 		{ "cw_events", or_default(c->ring_bytes, 1u << 20) },
 	};
-	struct loader_const consts[3];
+	struct loader_const consts[2];
 	struct loader_config lc = {
 		.root = a->pin_root, .sizes = sizes, .nsizes = ARRAY_SIZE(sizes), .fresh = true,
 		.consts = consts, .nconsts = ARRAY_SIZE(consts),
@@ -138,7 +139,6 @@ static int load(struct agent *a, struct fail_list *f)
 			return fail_add(f, -EIO, "agent.random", NULL, NULL, NULL, "no random numbers");
 	consts[0] = (struct loader_const){ "cw_hz", a->hz };
 	consts[1] = (struct loader_const){ "cw_mark", mark };
-	consts[2] = (struct loader_const){ "cw_test_delay", c->test_delay };
 	r = loader_set_load(&tc, &lc, f, &a->set);
 	if (r < 0)
 		return r;

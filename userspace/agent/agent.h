@@ -36,7 +36,6 @@ struct agent_config {
 	uint32_t event_gap_ms;	/* between two events about one access; 1000 */
 	uint32_t local_node;	/* CW_CTL_LOCAL_NODE_* */
 	uint32_t shield_pps;	/* a quarantined workload that keeps sending more gets an XDP shield; 0: never */
-	uint32_t test_delay;	/* test builds of the evaluator's races; 0 */
 };
 
 /*

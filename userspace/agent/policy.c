@@ -61,6 +61,7 @@ TO_MAPS(rowtab_write, (void *arg, uint32_t i, const uint64_t *v, size_t n), (m->
 TO_MAPS(peers_set, (void *arg, const struct cw_peer_key *k, const uint32_t *c, size_t n), (m->arg, k, c, n))
 TO_MAPS(peers_del, (void *arg, const struct cw_peer_key *k, size_t n), (m->arg, k, n))
 TO_MAPS(word_store, (void *arg, uint32_t i, uint64_t w), (m->arg, i, w))
+TO_MAPS(since_store, (void *arg, uint32_t i, uint64_t s), (m->arg, i, s))
 TO_MAPS(addr_set, (void *arg, uint32_t z, const struct addr *a, const struct cw_addr *v), (m->arg, z, a, v))
 TO_MAPS(addr_del, (void *arg, uint32_t z, const struct addr *a), (m->arg, z, a))
 TO_MAPS(net_set, (void *arg, uint32_t z, const struct prefix *p, const struct cw_addr *v), (m->arg, z, p, v))
@@ -93,7 +94,7 @@ static void sink_of(struct agent *a, struct agent_sink *s, struct policy_sink *r
 	*ret = (struct policy_sink){
 		.arg = s, .verdict_write = to_verdict_write, .rows_write = to_rows_write,
 		.rowtab_write = to_rowtab_write, .peers_set = to_peers_set, .peers_del = to_peers_del,
-		.word_store = to_word_store, .addr_set = to_addr_set, .addr_del = to_addr_del,
+		.word_store = to_word_store, .since_store = to_since_store, .addr_set = to_addr_set, .addr_del = to_addr_del,
 		.net_set = to_net_set, .net_del = to_net_del, .addr_used = to_addr_used,
 		.net_used = to_net_used, .wl_group = to_wl_group, .settle = s->maps.settle ? to_settle : NULL,
 	};

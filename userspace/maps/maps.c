@@ -53,6 +53,16 @@ static const struct spec {
 	[M_SHIELD] = { "cw_shield", BPF_MAP_TYPE_HASH, 4, sizeof(struct cw_shield), false },
 	[M_SHIELD4] = { "cw_shield4", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct cw_net4_key), 4, false },
 	[M_SHIELD6] = { "cw_shield6", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct cw_net6_key), 4, false },
+	[M_SINCE] = { "cw_since", BPF_MAP_TYPE_ARRAY, 4, 8, true },
+	[M_SVC] = { "cw_svc", BPF_MAP_TYPE_HASH, sizeof(struct cw_svc_key), sizeof(struct cw_svc), false },
+	[M_BACKENDS] = { "cw_backends", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct cw_backend), true },
+	[M_FQDN] = { "cw_fqdn", BPF_MAP_TYPE_HASH, sizeof(struct cw_fqdn_key), sizeof(struct cw_fqdn), false },
+	[M_DNS_NAME] = { "cw_dns_name", BPF_MAP_TYPE_HASH, 8, sizeof(struct cw_dns_name), false },
+	[M_DNS_PATTERN] = { "cw_dns_pattern", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct cw_dns_pattern_key), 4, false },
+	[M_NAMED] = { "cw_named", BPF_MAP_TYPE_HASH, sizeof(struct cw_named_key), 4, false },
+	[M_RESOLVER4] = { "cw_resolver4", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct cw_net4_key), 4, false },
+	[M_RESOLVER6] = { "cw_resolver6", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct cw_net6_key), 4, false },
+	[M_DNS_STAT] = { "cw_dns_stat", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, false },
 };
 
 static void maps_freep(struct maps **m)
@@ -296,11 +306,6 @@ void ctl_set(struct maps *m, const struct ctl_settings *s)
 void ctl_takeover(struct maps *m, bool on)
 {
 	CTL_SET(ctl_of(m), takeover, on);
-}
-
-void ctl_set_delay(struct maps *m, uint64_t spins)
-{
-	CTL_SET(ctl_of(m), delay, spins);
 }
 
 void ctl_read(const struct maps *m, struct ctl_counters *ret)

@@ -58,7 +58,6 @@ struct ctl_settings {
 void ctl_set(struct maps *m, const struct ctl_settings *s);
 /* While flows are carried over: datagrams from low to ephemeral ports are taken for answers. */
 void ctl_takeover(struct maps *m, bool on);
-void ctl_set_delay(struct maps *m, uint64_t spins); /* test builds only */
 
 struct ctl_counters {
 	uint32_t abi, epoch;

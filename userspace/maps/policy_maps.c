@@ -46,6 +46,16 @@ int word_load(const struct maps *m, uint32_t index, uint64_t *ret)
 	return cell_load(m, M_WORD, index, ret);
 }
 
+int since_store(struct maps *m, uint32_t index, uint64_t since)
+{
+	return cells_store(m, M_SINCE, index, &since, 1);
+}
+
+int since_load(const struct maps *m, uint32_t index, uint64_t *ret)
+{
+	return cell_load(m, M_SINCE, index, ret);
+}
+
 int rowtab_store(struct maps *m, uint32_t index, const uint64_t *v, size_t n)
 {
 	return cells_store(m, M_ROWTAB, index, v, n);

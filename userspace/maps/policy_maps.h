@@ -14,6 +14,9 @@
 /* cw_word[group * 2 + side]; a release store, the moment a change is in force. */
 int word_store(struct maps *m, uint32_t index, uint64_t word);
 int word_load(const struct maps *m, uint32_t index, uint64_t *ret);
+/* cw_since[group * 2 + side]; seen by whoever sees a word stored after it. */
+int since_store(struct maps *m, uint32_t index, uint64_t since);
+int since_load(const struct maps *m, uint32_t index, uint64_t *ret);
 int rowtab_store(struct maps *m, uint32_t index, const uint64_t *v, size_t n);
 int rowtab_load(const struct maps *m, uint32_t index, uint64_t *ret);
 int rows_store(struct maps *m, uint32_t index, const uint64_t *v, size_t n);

@@ -38,6 +38,11 @@ static int sink_word(void *arg, uint32_t index, uint64_t word)
 	return word_store(arg, index, word);
 }
 
+static int sink_since(void *arg, uint32_t index, uint64_t since)
+{
+	return since_store(arg, index, since);
+}
+
 static int sink_addr_set(void *arg, uint32_t zone, const struct addr *a, const struct cw_addr *v)
 {
 	return addr_map_set(arg, zone, a, v);
@@ -92,6 +97,7 @@ void maps_sink(struct maps *m, struct policy_sink *ret)
 		.arg = m,
 		.verdict_write = sink_verdict, .rows_write = sink_rows, .rowtab_write = sink_rowtab,
 		.peers_set = sink_peers_set, .peers_del = sink_peers_del, .word_store = sink_word,
+		.since_store = sink_since,
 		.addr_set = sink_addr_set, .addr_del = sink_addr_del,
 		.net_set = sink_net_set, .net_del = sink_net_del,
 		.addr_used = sink_addr_used, .net_used = sink_net_used,

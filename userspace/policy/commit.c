@@ -183,13 +183,19 @@ static void entries_take(struct commit *c, struct splan *p)
 static int word_put(struct commit *c, uint32_t index, uint64_t bits, bool gen)
 {
 	struct policy_set *set = c->set;
-	uint64_t w = 0;
+	uint64_t w = 0, since;
 	int r;
 
 	if (gen) {
 		if (!++set->gen[index])
 			set->gen[index] = 1;
 		w = CW_WORD(set->gen[index], 0, 0, 0) | bits;
+		since = CW_SINCE(c->flows == POLICY_KEEP ? CW_SINCE_KEEP(set->since[index]) : set->gen[index],
+				 c->flows == POLICY_RESET ? set->gen[index] : 0);
+		r = c->sink->since_store ? c->sink->since_store(c->sink->arg, index, since) : 0;
+		if (r)
+			return r;
+		set->since[index] = since;
 	}
 	r = c->sink->word_store(c->sink->arg, index, w);
 	if (r)
@@ -266,6 +272,7 @@ static void bump(struct commit *c)
 				keep_error(c, word_put(c, g->number * 2 + s,
 						       set->words[g->number * 2 + s] & 0xffffffffu, true));
 		g->bump = false;
+		g->flows = (uint8_t)c->flows;
 		g->rejudge_seq = set->seq;
 	}
 	set->bump_all = false;
@@ -278,7 +285,7 @@ static void bump(struct commit *c)
  */
 int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct group *g)
 {
-	struct commit c = { .set = set, .sink = sink };
+	struct commit c = { .set = set, .sink = sink, .flows = g->flows };
 	int r = 0;
 
 	for (uint32_t s = 0; s < 2 && !r; s++)
@@ -314,7 +321,7 @@ static int before_switch(struct commit *c, struct policy_plan *plan)
 
 int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const struct policy_sink *sink)
 {
-	struct commit c = { .set = set, .sink = sink };
+	struct commit c = { .set = set, .sink = sink, .flows = plan->flows };
 	int r;
 
 	set->seq++;
@@ -373,6 +380,11 @@ int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const st
 	set->plan = NULL;
 	plan_free(plan);
 	return c.late;
+}
+
+void policy_plan_flows(struct policy_plan *plan, enum policy_flows how)
+{
+	plan->flows = how;
 }
 
 void policy_plan_free(struct policy_plan *plan)

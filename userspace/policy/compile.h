@@ -64,6 +64,8 @@ struct policy_sink {
 	int (*peers_set)(void *arg, const struct cw_peer_key *k, const uint32_t *cls, size_t n);
 	int (*peers_del)(void *arg, const struct cw_peer_key *k, size_t n);
 	int (*word_store)(void *arg, uint32_t index, uint64_t word);
+	/* cw_since, stored before the word it goes with. May be NULL: then flows are always judged again. */
+	int (*since_store)(void *arg, uint32_t index, uint64_t since);
 	/* `used` of *v is 0; a standing entry's mark is kept while eid and group stay the same. */
 	int (*addr_set)(void *arg, uint32_t zone, const struct addr *a, const struct cw_addr *v);
 	int (*addr_del)(void *arg, uint32_t zone, const struct addr *a);
@@ -96,6 +98,13 @@ int policy_set_prepare(struct policy_set *set, const struct policy_state *next, 
  * after all words were stored, and the next commit makes up for it.
  */
 int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const struct policy_sink *sink);
+/*
+ * What becomes of standing flows when the plan is committed: judged again at their next packet, and
+ * cut if that says so (the default); the same, and the ends of a TCP flow that is cut get a reset;
+ * or whatever passes goes on, and new flows alone feel the change.
+ */
+enum policy_flows { POLICY_CUT, POLICY_RESET, POLICY_KEEP };
+void policy_plan_flows(struct policy_plan *plan, enum policy_flows how);
 /* Drops a plan that was not committed. Until the next prepare, reason chains tell of the dropped
  * state; judgements from the image stay exact. NULL is fine. */
 void policy_plan_free(struct policy_plan *plan);

@@ -115,6 +115,32 @@ struct namespace {
 	struct labels labels;	/* kubernetes.io/metadata.name is added if absent */
 };
 
+/* What a service port is answered by; ports are the service's own, targets the backends'. */
+struct service_port {
+	char *name;		/* NULL: the only one */
+	uint8_t proto;
+	uint16_t port, node_port; /* node_port 0: none */
+	uint16_t target;	/* number, or */
+	char *target_name;	/* named port of each backend; neither: the same as port */
+};
+struct service_backend {
+	struct addr addr;
+	char *pod;		/* workload of the service's namespace, NULL: an address outside */
+	bool ready;
+	uint16_t *ports;	/* by service port: where it listens, 0: does not serve that port */
+};
+struct service {
+	char *ns, *name;
+	struct labels labels;
+	struct label_selector selector; /* standalone inventory: workloads of its namespace; absent: backends are given */
+	struct addr *addrs;	/* cluster, external and load balancer addresses; none: headless */
+	size_t naddrs;
+	struct service_port *ports;
+	size_t nports;
+	struct service_backend *backends;
+	size_t nbackends;
+};
+
 /* Where a mode, and the default for what nothing matches, is set. Most specific wins. */
 enum mode_scope { MODE_CLUSTER, MODE_NAMESPACE, MODE_CONTROLLER, MODE_WORKLOAD };
 struct mode_setting {

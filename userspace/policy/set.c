@@ -47,6 +47,7 @@ int policy_set_new(const struct policy_limits *lim, struct policy_set **ret)
 	set->group_by_number = calloc(l->groups, sizeof(*set->group_by_number));
 	set->wl_by_number = calloc(l->wls, sizeof(*set->wl_by_number));
 	set->gen = calloc((size_t)l->groups * 2, sizeof(*set->gen));
+	set->since = calloc((size_t)l->groups * 2, sizeof(*set->since));
 	set->words = calloc((size_t)l->groups * 2, sizeof(*set->words));
 	set->rowtab = calloc(l->rowtab, sizeof(*set->rowtab));
 	set->rows = calloc(l->rows, sizeof(*set->rows));
@@ -58,7 +59,7 @@ int policy_set_new(const struct policy_limits *lim, struct policy_set **ret)
 	r = r ?: extents_init(&set->rows_x, l->rows, l->keep_rows.lo, l->keep_rows.hi);
 	if (r || !set->rules || !set->qspecs || !set->names || !set->owners || !set->owners_by_name || !set->addrs ||
 	    !set->nets || !set->group_by_key || !set->rows_in || !set->verdicts_in || !set->group_by_number ||
-	    !set->wl_by_number || !set->gen || !set->words || !set->rowtab || !set->rows || !set->verdicts) {
+	    !set->wl_by_number || !set->gen || !set->since || !set->words || !set->rowtab || !set->rows || !set->verdicts) {
 		policy_set_free(set);
 		return -ENOMEM;
 	}
@@ -123,6 +124,7 @@ void policy_set_free(struct policy_set *set)
 	free(set->group_by_number);
 	free(set->wl_by_number);
 	free(set->gen);
+	free(set->since);
 	free(set->words);
 	free(set->rowtab);
 	free(set->rows);

@@ -166,6 +166,7 @@ struct group {
 	uint32_t leaving;
 	struct gcfg to;
 	bool to_mixed, bump;
+	uint8_t flows;		/* enum policy_flows of that bump */
 	uint64_t rejudge_seq;	/* bumped for an address that meant something else at this write; 0: no */
 };
 
@@ -277,6 +278,7 @@ struct policy_set {
 	struct htab *group_by_key;
 	uint32_t next_group, group_hint; /* hint: lowest slot that may be free */
 	uint32_t *gen;		/* by word */
+	uint64_t *since;	/* by word, as stored */
 
 	/* image */
 	struct intern *rows_in, *verdicts_in;
@@ -439,6 +441,7 @@ struct policy_plan {
 	struct policy_set *set;
 	struct { struct splan *v; size_t n, cap; } sides;
 	struct policy_plan_info info;
+	enum policy_flows flows;
 };
 int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_plan **ret);
 int sides_compile(struct policy_set *set);
@@ -452,6 +455,7 @@ struct table *table_new(uint32_t slots);
 struct commit {
 	struct policy_set *set;
 	const struct policy_sink *sink;
+	enum policy_flows flows;
 	int late;	/* first error after the words began to switch */
 	bool split;
 };

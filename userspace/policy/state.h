@@ -10,6 +10,8 @@
 #define STATE_RULES_MAX 100000u
 #define STATE_WORKLOADS_MAX 1000000u
 
+struct kpolicy;
+
 /* A node of the cluster, by its addresses. */
 struct node_info { char *name; struct labels labels; struct addr *addrs; size_t naddrs; };
 
@@ -20,6 +22,8 @@ struct policy_state {
 	struct quarantine *quarantines;	size_t nquarantines;
 	struct workload *workloads;	size_t nworkloads;
 	struct namespace *namespaces;	size_t nnamespaces;
+	struct kpolicy *kpolicies;	size_t nkpolicies; /* policy/kpolicy.h */
+	struct service *services;	size_t nservices;
 	struct node_info *nodes;	size_t nnodes;
 	struct prefix *cluster_cidrs;	size_t ncluster_cidrs;
 	char **ignore_labels;		size_t nignore_labels; /* left out of identities unless a rule names them */

@@ -101,6 +101,7 @@ const char *cw_reason_str(enum cw_reason r)
 		[CW_R_LOCAL_NODE] = "local-node", [CW_R_SELF] = "self",
 		[CW_R_SERVICE_TRAFFIC] = "service-traffic", [CW_R_RELATED] = "related",
 		[CW_R_ESTABLISHED_CUT] = "established-cut", [CW_R_NO_POLICY] = "no-policy",
+		[CW_R_DNS_FULL] = "dns-full",
 	};
 
 	return word(w, ARRAY_SIZE(w), r);

@@ -475,8 +475,8 @@ static void real_flows_carry(void **state)
 	const struct cw_flow had = {
 		.side = { { .ep = 3, .group = 4, .gen = 5, .verdict = 6, .outcome = CW_OUT_ALLOW, .reason = CW_R_RULE },
 			  { .ep = 7, .group = 8, .gen = 9, .outcome = CW_OUT_DROP } },
-		.seen = 10, .born = 11, .acct = CW_ACCT(1, 12), .flags = CW_FLOW_F_B_ORIG | CW_FLOW_F_KEEP,
-		.state = CW_FLOW_OPEN, .rst = 1,
+		.seen = 10, .born = 11, .acct = CW_ACCT(1, 12), .flags = CW_FLOW_F_B_ORIG | CW_FLOW_F_SEEDED,
+		.state = CW_FLOW_OPEN, .counted = CW_COUNTED_FLOW,
 	};
 	struct cw_flow want = had, got;
 	struct loader_image tc = loader_image_tc();

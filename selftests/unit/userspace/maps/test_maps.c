@@ -29,7 +29,7 @@ static struct loader_set *set;
 static struct maps *m;
 
 static const struct loader_size small[] = {
-	{ "cw_flow4", 4096 }, { "cw_flow6", 2048 }, { "cw_word", 64 }, { "cw_rowtab", 1024 }, { "cw_rows", 4096 },
+	{ "cw_flow4", 4096 }, { "cw_flow6", 2048 }, { "cw_word", 64 }, { "cw_since", 64 }, { "cw_rowtab", 1024 }, { "cw_rows", 4096 },
 	{ "cw_verdicts", 256 }, { "cw_vstat", 256 }, { "cw_peers", 3000 }, { "cw_addr4", 64 }, { "cw_addr6", 64 },
 	{ "cw_net4", 16 }, { "cw_net6", 16 }, { "cw_ep", 32 }, { "cw_wl", 32 }, { "cw_access0", 2048 },
 	{ "cw_access1", 2048 }, { "cw_pair0", 64 }, { "cw_pair1", 64 }, { "cw_acct", 2 * 1500 }, { "cw_listen", 64 },
@@ -204,7 +204,6 @@ static void control(void **state)
 	assert_int_equal(c.local_node, CW_CTL_LOCAL_NODE_RULES);
 	assert_int_equal(c.event_gap, 14);
 	assert_int_equal(c.ephemeral_min, 32768);
-	ctl_set_delay(m, 77);
 	ctl_takeover(m, true);
 	assert_int_equal(raw_get("cw_ctl", &zero, &c), 0);
 	assert_int_equal(c.delay, 77);
