@@ -27,7 +27,7 @@ CW_INLINE struct cw_pair *cw_pair_lookup(__u32 odd, const struct cw_pair_key *k)
  */
 CW_INLINE void cw_service_find(struct cw_work *w, __u16 port)
 {
-	struct cw_svc_key k = { .port = port, .proto = w->p.proto, .family = w->p.family };
+	struct cw_svc_key *k = &w->k.svc;
 	struct cw_ctl *c = cw_ctl_get();
 	struct cw_svc *s;
 
@@ -35,11 +35,14 @@ CW_INLINE void cw_service_find(struct cw_work *w, __u16 port)
 	if (!c || !c->services || w->side != CW_EGRESS || w->r.realm == CW_REALM_POD ||
 	    w->r.realm == CW_REALM_MULTICAST)
 		return;
-	__builtin_memcpy(k.addr, w->from_pod ? w->p.daddr : w->p.saddr, 16);
-	s = bpf_map_lookup_elem(&cw_svc, &k);
+	k->port = port;
+	k->proto = w->p.proto;
+	k->family = w->p.family;
+	__builtin_memcpy(k->addr, w->from_pod ? w->p.daddr : w->p.saddr, 16);
+	s = bpf_map_lookup_elem(&cw_svc, k);
 	if (!s && (w->r.realm == CW_REALM_HOST || w->r.realm == CW_REALM_NODE)) {
-		__builtin_memset(k.addr, 0, sizeof(k.addr));
-		s = bpf_map_lookup_elem(&cw_svc, &k);
+		__builtin_memset(k->addr, 0, sizeof(k->addr));
+		s = bpf_map_lookup_elem(&cw_svc, k);
 	}
 	if (s)
 		w->svc = *s;

@@ -152,12 +152,20 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 	}
 	if (p->proto != CW_PROTO_UDP && p->proto != CW_PROTO_SCTP)
 		return;
-	/* A datagram from a listening port to an ephemeral one answers somebody. While flows are being
-	 * carried over, so may one from a lower port to a higher one, or from any listening port. */
-	if (c->takeover ? p->sport < p->dport ||
-			  (w->from_pod && cw_is_listening(w->wl, p->proto, p->sport)) :
-			  p->sport < c->ephemeral_min && p->dport >= c->ephemeral_min && w->from_pod &&
-			  cw_is_listening(w->wl, p->proto, p->sport)) {
+	/* While flows are being carried over, a datagram may belong to one that is on its way: who
+	 * listens tells, at either end, and failing that the lower port. */
+	if (c->takeover) {
+		__u32 from = w->from_pod ? w->wl : w->r.wl, to = w->from_pod ? w->r.wl : w->wl;
+		int asked = cw_is_listening(to, p->proto, p->dport);
+		int answers = cw_is_listening(from, p->proto, p->sport);
+
+		w->reply = answers != asked ? answers : p->sport < p->dport;
+		w->guessed = w->reply;
+		return;
+	}
+	/* A datagram from a listening port to an ephemeral one answers somebody. */
+	if (p->sport < c->ephemeral_min && p->dport >= c->ephemeral_min && w->from_pod &&
+	    cw_is_listening(w->wl, p->proto, p->sport)) {
 		w->reply = 1;
 		w->guessed = 1;
 	}

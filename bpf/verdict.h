@@ -111,18 +111,16 @@ CW_GLOBAL int cw_consider_service(void)
 CW_GLOBAL int cw_consider_names(void)
 {
 	struct cw_work *w = cw_work();
-	struct cw_fqdn_key k = {};
-	struct cw_named_key n = {};
 	struct cw_fqdn *f;
 
 	if (!w)
 		return -1;
-	k.wl = w->wl;
-	__builtin_memcpy(k.addr, w->from_pod ? w->p.daddr : w->p.saddr, 16);
-	f = bpf_map_lookup_elem(&cw_fqdn, &k);
+	w->k.fqdn.addr.wl = w->wl;
+	__builtin_memcpy(w->k.fqdn.addr.addr, w->from_pod ? w->p.daddr : w->p.saddr, 16);
+	f = bpf_map_lookup_elem(&cw_fqdn, &w->k.fqdn.addr);
 	if (!f)
 		return 0;
-	n.eid = w->r.eid;
+	w->k.fqdn.cls.eid = w->r.eid;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < CW_FQDN_NAMES; i++) {
 		__u64 hash = f->name[i].hash;
@@ -132,8 +130,8 @@ CW_GLOBAL int cw_consider_names(void)
 		d = hash ? bpf_map_lookup_elem(&cw_dns_name, &hash) : 0;
 		if (!d)
 			continue;
-		n.cls = *(volatile __u32 *)&d->cls;
-		eid = n.cls ? bpf_map_lookup_elem(&cw_named, &n) : 0;
+		w->k.fqdn.cls.cls = *(volatile __u32 *)&d->cls;
+		eid = bpf_map_lookup_elem(&cw_named, &w->k.fqdn.cls); /* class 0 has none */
 		if (!eid)
 			continue;
 		w->ask.eid = *(volatile __u32 *)eid;

@@ -40,6 +40,13 @@ struct cw_work {
 	struct cw_access acc;	/* images of new entries */
 	struct cw_pair pair;
 	struct cw_verdict v;
+	union {		/* keys too large for the stack that is left at that depth */
+		struct cw_svc_key svc;
+		struct {
+			struct cw_fqdn_key addr;
+			struct cw_named_key cls;
+		} fqdn;
+	} k;
 	struct cw_svc svc;	/* what stands behind the destination; n 0: it is no service */
 	struct {	/* one question to the evaluator, and its answer */
 		__u64 word;

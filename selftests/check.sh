@@ -76,7 +76,7 @@ suite verifier make -s O="$O" verifier-report
 suite prog_run selftests/prog_run/run.sh "$O"
 suite netns selftests/netns/run.sh "$O"
 suite demo env O="$O" selftests/demo/demo.sh
-suite fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
+suite fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}" FUZZ_SEED=1
 suite leftovers env LEFTOVERS_BEFORE="$O/check/before" selftests/tools/leftovers.sh
 
 echo

@@ -2,6 +2,7 @@
 # corpus/NAME/, a dictionary in NAME.dict. Everything is built by clang in $(O)/fuzz, so that the
 # rooms are instrumented too. What a run finds stays in $(O)/fuzz/found/NAME/.
 FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
 FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/fuzz_*.c))
 
 fuzz_json_ROOMS := base
@@ -22,7 +23,7 @@ $$(O)/bin/$(1): $$(O)/obj/selftests/fuzz/$(1).o $$($(1)_ROOMS:%=$$(O)/lib/%.a)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS) -fsanitize=fuzzer -o $$@ $$< $$(call room_libs,$$($(1)_ROOMS))
 fuzz-run-$(1): $$(O)/bin/$(1)
-	$$(Q)O=$$(O) selftests/fuzz/run.sh $(1) $$(FUZZ_SECONDS)
+	$$(Q)O=$$(O) selftests/fuzz/run.sh $(1) $$(FUZZ_SECONDS) $$(FUZZ_SEED)
 .PHONY: fuzz-run-$(1)
 -include $$(wildcard $$(O)/obj/selftests/fuzz/$(1).d)
 endef
@@ -33,7 +34,7 @@ fuzz-bins: $(FUZZERS:%=$(O)/bin/%)
 fuzz-run: $(FUZZERS:%=fuzz-run-%)
 
 FUZZ_MAKE = $(MAKE) --no-print-directory O=$(O)/fuzz CC=$(CLANG) OPT=-O1 \
-	SAN=fuzzer-no-link,address,undefined FUZZ_SECONDS=$(FUZZ_SECONDS)
+	SAN=fuzzer-no-link,address,undefined FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED)
 fuzz: ## every fuzzer for FUZZ_SECONDS (60)
 	$(Q)+$(FUZZ_MAKE) fuzz-run
 fuzz-short: ## every fuzzer for 5 s

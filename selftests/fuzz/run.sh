@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# run.sh FUZZER SECONDS - one fuzzer from its seeds; "ok" or "not ok", and where the input lies.
+# run.sh FUZZER SECONDS SEED - one fuzzer from its seeds; "ok" or "not ok", and where the input lies.
+# SEED 0 draws a fresh one: what the checks run should not differ from run to run, what a person runs should.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-fuzzer=$1 seconds=$2
+fuzzer=$1 seconds=$2 seed=$3
 name=${fuzzer#fuzz_}
 work=$O/corpus/$name found=$O/found/$name log=$O/fuzz-$name.log
 mkdir -p "$work" "$found"
-args=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384
+args=(-max_total_time="$seconds" -seed="$seed" -timeout=10 -rss_limit_mb=2048 -max_len=16384
 	-artifact_prefix="$found/" -print_final_stats=1)
 [ ! -e "selftests/fuzz/$name.dict" ] || args+=(-dict="selftests/fuzz/$name.dict")
 seeds=()

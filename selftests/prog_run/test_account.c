@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_account.c - mirrors bpf/account.h and bpf/event.h: each distinct access once, every sum exact,
  * through epochs, shares and several CPUs; events announce, at their gates. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "selftests/prog_run/rig.h"
 
@@ -387,11 +390,124 @@ static void many_flows(void **state)
 	assert_in_range(rig_flows(r), 30000, 65536);
 }
 
+/*
+ * A flood for ten seconds, over as many distinct accesses as the shares hold, while the tables take
+ * turns under it: every packet that was let pass is in exactly one of them.
+ */
+#define FLOOD_PORTS 3000u
+#define FLOOD_SECONDS 10
+struct flood {
+	struct rig *r;
+	int pod;
+	volatile bool *stop;
+	uint64_t sent[FLOOD_PORTS + 1];
+};
+
+static void *flood_one(void *arg)
+{
+	struct flood *f = arg;
+	struct rig *me = malloc(sizeof(*me)); /* output buffers of its own */
+
+	if (!me)
+		return NULL;
+	*me = *f->r;
+	for (uint32_t i = 0; !*f->stop; i++) {
+		uint16_t port = (uint16_t)(1 + i % FLOOD_PORTS);
+
+		/* a flow of its own for each round, so that opening one is what floods */
+		if (send_udp(me, f->pod, FROM, IP4[f->pod], NODE4, (uint16_t)(1024 + i / FLOOD_PORTS % 60000), port) != PASS)
+			break;
+		f->sent[port]++;
+	}
+	free(me);
+	return NULL;
+}
+
+struct flood_sums {
+	uint64_t packets[PODS + 1], entries[PODS + 1];
+	uint64_t flows[PODS + 1][FLOOD_PORTS + 1];
+};
+
+static int flood_add(void *arg, const struct access_row *a)
+{
+	struct flood_sums *s = arg;
+	uint32_t pod = a->key.src - EID(0);
+
+	if (pod > PODS || !a->key.port || a->key.port > FLOOD_PORTS)
+		return -ERANGE;
+	s->entries[pod]++;
+	s->packets[pod] += a->traffic.packets;
+	s->flows[pod][a->key.port] += a->val.flows;
+	return 0;
+}
+
+/* What rests is read to the end and cleared, as a daemon does it. */
+static void flood_drain(struct rig *r, struct flood_sums *s, uint64_t *sunk, uint32_t rest)
+{
+	struct cw_traffic t;
+
+	assert_int_equal(maps_grace(r->m), 0);
+	assert_int_equal(access_map_walk(r->m, rest, flood_add, s), 0);
+	assert_int_equal(access_sink_read(r->m, rest, &t), 0);
+	*sunk += t.packets;
+	assert_int_equal(epoch_clear(r->m, rest), 0);
+}
+
+static void ten_second_flood(void **state)
+{
+	struct rig *r = *state;
+	struct flood f[2] = { { .r = r, .pod = POD_A }, { .r = r, .pod = POD_B } };
+	auto_free struct flood_sums *s = calloc(1, sizeof(*s));
+	uint64_t sent = 0, counted = 0, sunk = 0, t0 = time(NULL);
+	volatile bool stop = false;
+	pthread_t th[2];
+	uint32_t turns = 0;
+	struct cw_wl wl;
+
+	assert_non_null(s);
+	settings(r, FLOOD_PORTS, 256, 1u << 30);
+	for (int i = 0; i < 2; i++) {
+		rig_all(r, GROUP(f[i].pod), CW_MODE_ENFORCE, V_ALLOW);
+		f[i].stop = &stop;
+		assert_int_equal(pthread_create(&th[i], NULL, flood_one, &f[i]), 0);
+	}
+	for (uint32_t next; (uint64_t)time(NULL) < t0 + FLOOD_SECONDS; turns++) {
+		usleep(300000);
+		assert_int_equal(epoch_switch(r->m, &next), 0);
+		flood_drain(r, s, &sunk, next - 1);
+	}
+	stop = true;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(th[i], NULL), 0);
+	{
+		uint32_t next;
+
+		assert_int_equal(epoch_switch(r->m, &next), 0);
+		flood_drain(r, s, &sunk, next - 1);
+	}
+	for (int i = 0; i < 2; i++) {
+		for (uint32_t p = 1; p <= FLOOD_PORTS; p++) {
+			assert_true(f[i].sent[p]);
+			assert_true(s->flows[f[i].pod][p]); /* each distinct access is there */
+			sent += f[i].sent[p];
+		}
+		counted += s->packets[f[i].pod];
+		assert_int_equal(wl_map_read(r->m, (uint32_t)f[i].pod, &wl), 0);
+		assert_int_equal(wl.folded_flows + wl.pair_flows, 0); /* within the share nothing folds */
+	}
+	print_message("  %llu packets in %d s over %u accesses, tables turned %u times: %llu counted\n",
+		      (unsigned long long)sent, FLOOD_SECONDS, 2 * FLOOD_PORTS, turns,
+		      (unsigned long long)(counted + sunk));
+	assert_int_equal(counted + sunk, sent);
+	assert_int_equal(r->ctl->access_lost, 0);
+}
+
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		T(distinct), T(segments), T(epochs), T(shares), T(two_cpus), T(gates), T(ring_full), T(many_flows),
+		T(ten_second_flood),
 	};
 
 	return cmocka_run_group_tests_name("accounts and events", tests, NULL, NULL);

@@ -395,7 +395,7 @@ static int flood(int argc, char **argv)
 	return 0;
 }
 
-/* ---- a new flow per datagram, at most 20,000: fresh STREAM ADDR PORT COUNT GAP_US -------------------- */
+/* ---- a new flow per datagram, at most 20,000, from low and high ports by turns: fresh STREAM ADDR PORT COUNT GAP_US -------------------- */
 
 static int fresh(int argc, char **argv)
 {
@@ -416,7 +416,7 @@ static int fresh(int argc, char **argv)
 		*fd = socket_of(&t, SOCK_DGRAM, 0);
 		if (t.family == AF_INET6) /* the same port of the other family is another's */
 			(void)setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 1 }, sizeof(int));
-		set_port(&any, (uint16_t)(40000 + i));
+		set_port(&any, (uint16_t)((i % 2 ? 40000 : 1025) + i / 2 + (i % 2 ? 0 : i / 2 >= 7000) * 2000));
 		if (bind(*fd, (struct sockaddr *)&any.a, any.len))
 			die("bind");
 		w.seq = htonl((uint32_t)i);
