@@ -53,7 +53,10 @@ static void lab_human(struct ctl *c, const cJSON *doc, struct buf *b)
 		grid_take(&g, 2, &t);
 	}
 	grid_print(&g, "  ", b);
-	snprintf(cmd, sizeof(cmd), "nsenter --net=%.300s cellwalld", json_str(node, "netns") ?: "-");
+	snprintf(cmd, sizeof(cmd), "nsenter --net=%.200s cellwalld --config %.200s", json_str(node, "netns") ?: "-",
+		 json_str(doc, "config") ?: "-");
+	put_next(c, b, cmd);
+	snprintf(cmd, sizeof(cmd), "cellwall --server %.200s access list", json_str(doc, "server") ?: "-");
 	put_next(c, b, cmd);
 }
 

@@ -49,6 +49,7 @@ int lab_dirs_init(const struct lab_options *o, struct fail_list *f, struct lab_d
 	snprintf(d.netns, sizeof(d.netns), "%s/netns", dir);
 	snprintf(d.status, sizeof(d.status), "%s/status", dir);
 	snprintf(d.state, sizeof(d.state), "%s/lab.json", dir);
+	snprintf(d.daemon, sizeof(d.daemon), "%s/daemon", dir);
 	if (helper_find(o, d.helper) < 0 || access(d.helper, X_OK))
 		return fail_add(f, -ENOENT, "lab.helper", o->helper ? o->helper : "cellwall-lab",
 				"the program of the workloads beside this one, or in ../libexec/cellwall", "make all",

@@ -13,6 +13,7 @@
 
 struct lab_dirs {
 	char dir[LAB_PATH_MAX], netns[LAB_PATH_MAX], status[LAB_PATH_MAX], state[LAB_PATH_MAX];
+	char daemon[LAB_PATH_MAX]; /* configuration and inventory for a daemon of the lab's own */
 	char helper[LAB_PATH_MAX];
 };
 

@@ -44,6 +44,7 @@ static int lab_text(const struct lab_dirs *d, const char *state, char **ret, siz
 		       LAB_NODE_V6 "\"]},\n", lab_netns_path(d, LAB_NODE, path));
 	buf_printf(&b, "\"outside\":{\"netns\":\"%s\",\"addresses\":[\"" LAB_CLIENT_V4 "\",\"" LAB_PAY_V4 "\",\"%s\"]},\n",
 		   lab_netns_path(d, LAB_OUTSIDE, path), lab_workloads[LAB_OUTSIDE_AT].v6);
+	buf_printf(&b, "\"config\":\"%s/cellwalld.yaml\",\"server\":\"unix://%s/api.sock\",\n", d->daemon, d->dir);
 	buf_adds(&b, "\"clusterCIDRs\":[\"" LAB_CIDR_V4 "\",\"" LAB_CIDR_V6 "\"],\n"
 		     "\"foldCIDRs\":[\"198.51.100.0/24\",\"2001:db8:51::/48\"],\n\"workloads\":[");
 	for (size_t i = 0; i < LAB_OUTSIDE_AT; i++) {
@@ -68,6 +69,34 @@ static int state_write(const struct lab_dirs *d, const char *state, cJSON **ret)
 	return r;
 }
 
+/* What a daemon of the lab's own needs: JSON, which is YAML too. */
+static int daemon_write(const struct lab_dirs *d, const cJSON *lab)
+{
+	auto_free char *cidrs = cJSON_PrintUnformatted(json_get(lab, "clusterCIDRs"));
+	auto_free char *fold = cJSON_PrintUnformatted(json_get(lab, "foldCIDRs"));
+	auto_free char *workloads = cJSON_PrintUnformatted(json_get(lab, "workloads"));
+	auto_cleanup(buf_done) struct buf config = {}, inventory = {};
+	char path[LAB_PATH_MAX + 32];
+	int r;
+
+	buf_init(&config, STATE_BYTES_MAX);
+	buf_init(&inventory, STATE_BYTES_MAX);
+	if (!cidrs || !fold || !workloads)
+		return -ENOMEM;
+	buf_printf(&config, "cluster: lab\nnode: lab\nclusterCIDRs: %s\nlearn: {foldCIDRs: %s}\n"
+		   "api: {socket: \"%s/api.sock\"}\n"
+		   "paths: {state: \"%s/state\", pins: /sys/fs/bpf/cellwall-lab, inventory: \"%s/inventory.yaml\"}\n",
+		   cidrs, fold, d->dir, d->dir, d->daemon);
+	buf_printf(&inventory, "apiVersion: cellwall.io/v1alpha1\nkind: Inventory\nspec: {\"workloads\": %s}\n", workloads);
+	if (!config.data || !inventory.data)
+		return -ENOMEM;
+	r = mkdir_p(d->daemon, 0755);
+	snprintf(path, sizeof(path), "%s/cellwalld.yaml", d->daemon);
+	r = r ?: write_file_atomic(path, config.data, config.len, 0644);
+	snprintf(path, sizeof(path), "%s/inventory.yaml", d->daemon);
+	return r ?: write_file_atomic(path, inventory.data, inventory.len, 0644);
+}
+
 int lab_up(const struct lab_options *o, struct fail_list *f, cJSON **ret)
 {
 	struct lab_unbuilt gone;
@@ -90,6 +119,11 @@ int lab_up(const struct lab_options *o, struct fail_list *f, cJSON **ret)
 	r = lab_build(&d, f);
 	if (r == 0)
 		r = state_write(&d, "up", ret);
+	if (r == 0) {
+		r = daemon_write(&d, *ret);
+		if (r < 0)
+			cJSON_Delete(take_ptr(*ret));
+	}
 	if (r < 0)
 		lab_unbuild(&d, &gone);
 	return r;

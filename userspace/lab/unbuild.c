@@ -169,6 +169,7 @@ void lab_unbuild(const struct lab_dirs *d, struct lab_unbuilt *ret)
 		ret->left_links = 0;
 	folder_remove(d->netns, ret);
 	folder_remove(d->status, ret);
+	folder_remove(d->daemon, ret);
 	if (!unlink(d->state))
 		ret->files++;
 	if (rmdir(d->dir) && errno != ENOENT && errno != ENOTEMPTY) /* others' files in it are not ours to judge */
