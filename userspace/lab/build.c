@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,8 +36,8 @@
 static int netns_make(const char *path)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
+	pid_t pid, self = getpid();
 	int status;
-	pid_t pid;
 
 	if (fd < 0)
 		return -errno;
@@ -43,6 +45,10 @@ static int netns_make(const char *path)
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
+		/* whoever takes a killed builder's things down must not meet a late mount */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != self)
+			_exit(ESRCH);
 		if (unshare(CLONE_NEWNET) || mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL))
 			_exit(errno > 0 && errno < 126 ? errno : 126);
 		_exit(0);

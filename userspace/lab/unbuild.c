@@ -20,7 +20,7 @@
 #include "net/netns.h"
 
 #define NAMESPACES_MAX 64u
-#define SETTLE_MS 500
+#define SETTLE_MS 2000
 
 struct inodes {
 	ino_t v[NAMESPACES_MAX];

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "lab/dirs.h"
 #include "lab/lab.h"
 
@@ -203,7 +204,14 @@ static void foreign_processes_are_named(void **state)
 		execlp("nsenter", "nsenter", path, "sleep", "60", (char *)NULL);
 		_exit(127);
 	}
-	usleep(200000);
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	for (int i = 0; i < 200; i++) { /* until it is inside and what it will be */
+		auto_free char *comm = NULL;
+
+		if (!read_all_path(path, 64, &comm, NULL) && !strcmp(comm, "sleep\n"))
+			break;
+		usleep(50000);
+	}
 	assert_int_equal(lab_down(&o, &f, &down), -EBUSY);
 	assert_string_equal(f.items[0].name, "lab.left");
 	assert_non_null(strstr(f.items[0].at, "sleep ("));
