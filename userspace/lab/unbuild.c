@@ -91,6 +91,24 @@ static void namespaces_remove(const struct lab_dirs *d, struct inodes *ino, stru
 	}
 }
 
+/* What a builder that was killed while it wrote its state left beside it. */
+static void half_written_remove(const struct lab_dirs *d, struct lab_unbuilt *ret)
+{
+	const char *base = strrchr(d->state, '/') + 1;
+	auto_cleanup(closedirp) DIR *dir = opendir(d->dir);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		char file[LAB_PATH_MAX + NAME_MAX + 2];
+
+		if (strncmp(e->d_name, base, strlen(base)) || strncmp(e->d_name + strlen(base), ".tmp-", 5))
+			continue;
+		snprintf(file, sizeof(file), "%s/%s", d->dir, e->d_name);
+		if (!unlink(file))
+			ret->files++;
+	}
+}
+
 static void folder_remove(const char *path, struct lab_unbuilt *ret)
 {
 	auto_cleanup(closedirp) DIR *dir = opendir(path);
@@ -170,6 +188,7 @@ void lab_unbuild(const struct lab_dirs *d, struct lab_unbuilt *ret)
 	folder_remove(d->netns, ret);
 	folder_remove(d->status, ret);
 	folder_remove(d->daemon, ret);
+	half_written_remove(d, ret);
 	if (!unlink(d->state))
 		ret->files++;
 	if (rmdir(d->dir) && errno != ENOENT && errno != ENOTEMPTY) /* others' files in it are not ours to judge */
