@@ -52,13 +52,13 @@ CW_INLINE int cw_fast_settle(cw_ctx *ctx, struct cw_flow *f, const struct cw_fas
 	return CW_S_PASS;
 }
 
-/* UDP, or TCP that neither opens nor closes. */
+/* UDP but for DNS, or TCP that neither opens nor closes. */
 CW_INLINE int cw_fast_transport(const void *l4, const void *end, __u8 proto)
 {
 	const struct cw_tcp *t = l4;
 
-	if (proto == CW_PROTO_UDP)
-		return 1;
+	if (proto == CW_PROTO_UDP) /* the caller has checked that 8 bytes are there */
+		return t->sport != cw_htons(53) && t->dport != cw_htons(53);
 	return proto == CW_PROTO_TCP && (const void *)(t + 1) <= end &&
 	       (t->flags & (CW_TCP_SYN | CW_TCP_FIN | CW_TCP_RST | CW_TCP_ACK)) == CW_TCP_ACK;
 }

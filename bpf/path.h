@@ -9,6 +9,7 @@
 
 #include "account.h"
 #include "conntrack.h"
+#include "dns.h"
 #include "event.h"
 #include "frag.h"
 #include "guard.h"
@@ -42,7 +43,7 @@ CW_INLINE int cw_begin(cw_ctx *ctx, __u32 ep, __u32 from_pod)
 	w->now = (__u32)bpf_jiffies64();
 	w->len = CW_LEN(ctx);
 	w->segs = CW_SEGS(ctx);
-	w->reply = w->guessed = w->cut = w->count_flow = w->count_side = w->forged = 0;
+	w->reply = w->guessed = w->cut = w->count_flow = w->count_side = w->forged = w->tell = 0;
 	w->side = from_pod ? CW_EGRESS : CW_INGRESS;
 	w->outcome = CW_OUT_NONE;
 	w->reason = CW_R_NONE;
@@ -354,12 +355,12 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 		r = cw_step_guard(ctx);
 		if (r != CW_S_GO_ON)
 			return r;
-		if (word && since && s->ep == w->ep && s->gen && s->outcome != CW_OUT_DROP) {
+		if (word && since && s->ep == w->ep && s->gen) {
 			__u32 gen = CW_WORD_GEN(*(volatile __u64 *)word);
 			__u64 from = *(volatile __u64 *)since;
 
 			reset = CW_SINCE_RESET(from) == gen;
-			kept = CW_SINCE_KEEP(from) && (__s32)(s->gen - CW_SINCE_KEEP(from)) >= 0 &&
+			kept = s->outcome != CW_OUT_DROP && CW_SINCE_KEEP(from) && (__s32)(s->gen - CW_SINCE_KEEP(from)) >= 0 &&
 			       (__s32)(gen - s->gen) > 0 && cw_keep(w, s);
 		}
 	}
@@ -379,7 +380,9 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 		}
 		cw_side_set(w, s);
 		if (r == CW_S_DROP) {
-			if (reset && w->p.proto == CW_PROTO_TCP) /* a cut that both ends are told of */
+			/* A cut that both ends are told of, and whoever sends on once more. */
+			w->tell = reset && w->cut && w->p.proto == CW_PROTO_TCP;
+			if (w->tell)
 				w->v.flags |= CW_V_REJECT;
 			return r;
 		}
@@ -445,6 +448,11 @@ CW_INLINE int cw_way(cw_ctx *ctx, struct cw_work *w)
 		r = cw_step_guard(ctx);
 		if (r == CW_S_GO_ON)
 			r = w->p.icmp_error ? cw_step_related(ctx) : cw_step_new();
+	}
+	if (r == CW_S_PASS && cw_dns_concerns(w) && cw_dns(ctx)) {
+		w->reason = CW_R_DNS_FULL;
+		w->v.flags = 0;
+		r = cw_refuse(w);
 	}
 	if (w->p.frag == CW_FRAG_FIRST)
 		cw_frag_note(w, r == CW_S_PASS ? 1 : 2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * reject.h - turns a dropped packet into its answer: TCP RST (RFC 9293, 3.10.7.1) or ICMP
- * administratively prohibited (RFC 1812, RFC 4443).
+ * administratively prohibited (RFC 1812, RFC 4443); and the cut of a flow into a reset for both ends.
  *
  * Checksums are the hard part. A packet of a local sender may be marked "checksum partial": the
  * device still adds the sum from the transport header on, and no helper clears that mark.
@@ -54,20 +54,22 @@ CW_INLINE int cw_reject_allowed(struct cw_work *w)
 	return g->rejects++ < CW_REJECTS_PER_SECOND;
 }
 
-/* Ethernet and IP headers of the answer, at w->buf; the checksum of IPv4 included. */
-CW_INLINE void cw_reject_ip(struct cw_work *w, __u8 proto, __u16 payload)
+/* Ethernet and IP headers at w->buf, back to the sender or on the packet's own way; the checksum of
+ * IPv4 included. */
+CW_INLINE void cw_reject_ip(struct cw_work *w, __u8 proto, __u16 payload, int back)
 {
 	struct cw_eth *eth = (void *)w->buf;
 	struct cw_pkt *p = &w->p;
+	const __be32 *src = back ? p->daddr : p->saddr, *dst = back ? p->saddr : p->daddr;
 
-	__builtin_memcpy(eth->dst, p->smac, 6);
-	__builtin_memcpy(eth->src, p->dmac, 6);
+	__builtin_memcpy(eth->dst, back ? p->smac : p->dmac, 6);
+	__builtin_memcpy(eth->src, back ? p->dmac : p->smac, 6);
 	eth->proto = cw_htons(p->ethertype);
 	if (p->family == 4) {
 		struct cw_ip4 h = {
 			.ver_ihl = 0x45, .len = cw_htons(sizeof(h) + payload), .ttl = 64,
 			.proto = proto, .frag = cw_htons(0x4000),
-			.saddr = p->daddr[3], .daddr = p->saddr[3],
+			.saddr = src[3], .daddr = dst[3],
 		};
 
 		h.check = ~cw_sum(&h, sizeof(h), 0);
@@ -78,19 +80,22 @@ CW_INLINE void cw_reject_ip(struct cw_work *w, __u8 proto, __u16 payload)
 			.next = proto, .hops = 64,
 		};
 
-		__builtin_memcpy(h.saddr, p->daddr, 16);
-		__builtin_memcpy(h.daddr, p->saddr, 16);
+		__builtin_memcpy(h.saddr, src, 16);
+		__builtin_memcpy(h.daddr, dst, 16);
 		__builtin_memcpy(w->buf + sizeof(*eth), &h, sizeof(h));
 	}
 }
 
+/* Back where it came from: out of the device at its ingress hook, into it at egress. */
+CW_INLINE __u64 cw_back_flags(const struct cw_work *w)
+{
+	return w->from_pod == !(w->epflags & CW_EP_POD_SIDE) ? 0 : BPF_F_INGRESS;
+}
+
 CW_INLINE int cw_reject_send(cw_ctx *ctx, struct cw_work *w)
 {
-	/* Back where it came from: out of the device at its ingress hook, into it at egress. */
-	int ingress_hook = w->from_pod == !(w->epflags & CW_EP_POD_SIDE);
-
 	ctx->mark = cw_mark;
-	return bpf_redirect(ctx->ifindex, ingress_hook ? 0 : BPF_F_INGRESS);
+	return bpf_redirect(ctx->ifindex, cw_back_flags(w));
 }
 
 /* Adds up to one chunk of payload to w->sum. A function of its own, so that the verifier walks
@@ -129,6 +134,46 @@ CW_GLOBAL int cw_payload_sum(cw_ctx *ctx, __u32 off, __u32 n)
 		done += CW_CHUNK;
 	}
 	return done >= n ? 0 : -1;
+}
+
+/*
+ * The packet is the sender's reset by now. A copy of it is sent; what goes on in the packet's stead is
+ * a reset that its receiver takes for the sender's. Where that is a workload of this node, whose own
+ * side may be cut as well, it carries our mark past the hook there.
+ */
+static __attribute__((noinline)) int cw_reset_both(cw_ctx *ctx)
+{
+	struct cw_work *w = cw_work();
+	struct cw_tcp o, n = {};
+	__u32 at, mark = ctx->mark;
+	__u16 check;
+	__s64 d;
+
+	if (!w)
+		return CW_S_DROP;
+	at = w->p.family == 4 ? 34 : 54;
+	ctx->mark = cw_mark;
+	(void)bpf_clone_redirect(ctx, ctx->ifindex, cw_back_flags(w)); /* the other end is told anyway */
+	ctx->mark = w->from_pod && w->r.wl ? cw_mark : mark;
+	if (bpf_skb_load_bytes(ctx, at, &o, sizeof(o)))
+		return CW_S_DROP;
+	n.sport = o.dport;
+	n.dport = o.sport;
+	n.seq = w->seq;
+	n.doff = 5 << 4;
+	n.flags = CW_TCP_RST;
+	check = o.check;
+	o.check = 0;
+	d = bpf_csum_diff((__be32 *)&o, sizeof(o), (__be32 *)&n, sizeof(n), 0);
+	if (d < 0)
+		return CW_S_DROP;
+	n.check = check;
+	/* The pseudo-header adds up to the same with its addresses swapped. */
+	cw_reject_ip(w, CW_PROTO_TCP, sizeof(n), 0);
+	if (bpf_skb_store_bytes(ctx, 0, w->buf, w->p.family == 4 ? 34 : 54, 0) ||
+	    bpf_skb_store_bytes(ctx, at, &n, sizeof(n), 0) || bpf_l4_csum_replace(ctx, at + 16, 0, (__u32)d, 0))
+		return CW_S_DROP;
+	return CW_S_PASS;
 }
 
 static __attribute__((noinline)) int cw_reject_tcp(cw_ctx *ctx)
@@ -185,7 +230,7 @@ static __attribute__((noinline)) int cw_reject_tcp(cw_ctx *ctx)
 		return CW_S_DROP;
 	diff = (__u32)d;
 	n.check = t.check;
-	cw_reject_ip(w, CW_PROTO_TCP, sizeof(n));
+	cw_reject_ip(w, CW_PROTO_TCP, sizeof(n), 1);
 	if (w->p.family == 4) {
 		if (bpf_skb_change_tail(ctx, 14 + 20 + sizeof(n), 0) ||
 		    bpf_skb_store_bytes(ctx, 0, w->buf, 14 + 20, 0) ||
@@ -203,7 +248,12 @@ static __attribute__((noinline)) int cw_reject_tcp(cw_ctx *ctx)
 		d = bpf_l4_csum_replace(ctx, 54 + 16, cw_htons(old_len), cw_htons(sizeof(n)),
 					BPF_F_PSEUDO_HDR | 2);
 	}
-	return d ? CW_S_DROP : cw_reject_send(ctx, w);
+	if (d)
+		return CW_S_DROP;
+	if (!w->tell || !(t.flags & CW_TCP_ACK))
+		return cw_reject_send(ctx, w);
+	w->seq = t.seq;
+	return cw_reset_both(ctx);
 }
 
 /* The offending IP header and 8 bytes behind it go into the answer. */
@@ -224,7 +274,7 @@ static __attribute__((noinline)) int cw_reject_icmp(cw_ctx *ctx)
 		m[1] = 13;
 		check = ~cw_sum(m, 36, 0);
 		*(__u16 *)(m + 2) = check;
-		cw_reject_ip(w, CW_PROTO_ICMP, 36);
+		cw_reject_ip(w, CW_PROTO_ICMP, 36, 1);
 		if (bpf_skb_change_tail(ctx, 70, 0) || bpf_skb_store_bytes(ctx, 0, w->buf, 70, 0))
 			return CW_S_DROP;
 	} else {
@@ -239,7 +289,7 @@ static __attribute__((noinline)) int cw_reject_icmp(cw_ctx *ctx)
 		*(__u16 *)(m + 6) = pseudo;
 		check = ~cw_sum(m, 56, pseudo);
 		*(__u16 *)(m + 2) = check;
-		cw_reject_ip(w, CW_PROTO_ICMP6, 56);
+		cw_reject_ip(w, CW_PROTO_ICMP6, 56, 1);
 		if (bpf_skb_change_tail(ctx, 110, 0) ||
 		    bpf_skb_store_bytes(ctx, 0, w->buf, 110, 0))
 			return CW_S_DROP;

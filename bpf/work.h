@@ -69,9 +69,11 @@ struct cw_work {
 	__u8 count_flow;	/* this judgement opens the flow: count it once */
 	__u8 count_side;	/* first judgement of this side: count its outcome */
 	__u8 cut;		/* an established flow is being cut */
+	__u8 tell;		/* both ends of the cut flow get a reset */
 	__u8 forged;		/* passes with a source that is not its sender's */
 	__u8 buf[128];		/* headers being read or built by reject */
 	__u32 sum;
+	__be32 seq;		/* of the packet that reject turned into its answer */
 	__u8 chunk[256];
 };
 

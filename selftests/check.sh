@@ -74,6 +74,8 @@ suite unit-san units "$O/san"
 suite errors selftests/errors/run.sh "$O/san"
 suite verifier make -s O="$O" verifier-report
 suite prog_run selftests/prog_run/run.sh "$O"
+suite judge selftests/judge/run.sh "$O"
+suite judge-san env JUDGE_ENGINES=evaluator selftests/judge/run.sh "$O/san"
 suite netns selftests/netns/run.sh "$O"
 suite demo env O="$O" selftests/demo/demo.sh
 suite fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}" FUZZ_SEED=1

@@ -296,7 +296,7 @@ struct cw_dns_asked_key {
 struct cw_dns_asked {
 	__u64 hash;  /* of the name */
 	__u32 when;  /* jiffies */
-	__u32 pad;
+	__u32 cls;   /* of the name, when it was asked */
 };
 _Static_assert(sizeof(struct cw_fqdn_key) == 20, "map key layout is ABI");
 _Static_assert(sizeof(struct cw_fqdn) == 64, "map value layout is ABI");

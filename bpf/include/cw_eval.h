@@ -102,9 +102,10 @@ cw_eval(CW_EVAL_CTX *ctx, __u32 group, __u32 side, __u32 eid, __u32 realm, __u32
 }
 
 /*
- * An address with several names is judged once with each. Rules about names only allow or alert,
- * so whatever lets it pass, lets it pass: does `a` speak before `b`? What passes comes before
- * what blocks, then the earlier tier, then alert before allow.
+ * An address with names is judged alone, then once with each. Rules about names only allow or
+ * alert, so whatever lets it pass, lets it pass: does `a` speak before `b`? What passes comes before
+ * what blocks, then the earlier tier, then alert before allow; alike as enforced, rules that are
+ * only simulated decide in the same order, and at last the smaller rule number is named.
  */
 static __attribute__((always_inline)) inline int
 cw_name_prefers(const struct cw_verdict *a, const struct cw_verdict *b)
@@ -117,9 +118,17 @@ cw_name_prefers(const struct cw_verdict *a, const struct cw_verdict *b)
 		return a->tier < b->tier;
 	if (a->action != b->action)
 		return a->action > b->action;
-	/* Alike as enforced: rules that are only simulated decide. */
-	return (a->flags & CW_V_ADV) && (b->flags & CW_V_ADV) &&
-	       a->adv_action != CW_ACT_BLOCK && b->adv_action == CW_ACT_BLOCK;
+	ablock = a->adv_action == CW_ACT_BLOCK;
+	bblock = b->adv_action == CW_ACT_BLOCK;
+	if (ablock != bblock)
+		return bblock;
+	if (a->adv_tier != b->adv_tier)
+		return a->adv_tier < b->adv_tier;
+	if (a->adv_action != b->adv_action)
+		return a->adv_action > b->adv_action;
+	if (a->rule != b->rule)
+		return a->rule < b->rule;
+	return a->adv_rule < b->adv_rule;
 }
 
 /*

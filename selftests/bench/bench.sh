@@ -10,4 +10,4 @@ for n in ${BENCH_ENTRIES:-10 10000 60000}; do
 	taskset -c $(($(nproc) - 1)) "$O/bench/prices" -r "${BENCH_ROUNDS:-9}" -n "$n" -j "$O/bench/prices-$n.json" \
 		"$O/bpf/cw_tc.bpf.o" "$O/bench/ref.bpf.o" "$O/bench/walk.bpf.o"
 done
-[ ! -x "$O/bench/compile" ] || "$O/bench/compile"
+make -s O="$O" bench-compile

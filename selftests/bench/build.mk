@@ -16,6 +16,11 @@ $(O)/bench/compile: $(O)/obj/selftests/bench/bench_compile.o $(patsubst %,$(O)/l
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call room_libs,$(bench_compile_ROOMS))
-bench-compile: $(O)/bench/compile
-	$(Q)$<
+$(O)/bench/policies: $(O)/obj/selftests/bench/bench_policies.o $(patsubst %,$(O)/lib/%.a,$(bench_compile_ROOMS))
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call room_libs,$(bench_compile_ROOMS))
+bench-compile: $(O)/bench/compile $(O)/bench/policies
+	$(Q)$(O)/bench/compile
+	$(Q)$(O)/bench/policies
 .PHONY: bench-compile

@@ -9,6 +9,7 @@ fuzz_json_ROOMS := base
 fuzz_yaml_ROOMS := base
 fuzz_strparse_ROOMS := policy identity base
 fuzz_rule_doc_ROOMS := policy identity base
+fuzz_kpolicy_ROOMS := policy identity base
 fuzz_config_ROOMS := config base
 fuzz_netlink_ROOMS := net base
 fuzz_topology_ROOMS := topology base

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "base/buf.h"
 #include "base/json.h"
+#include "policy/kpolicy.h"
 #include "policy/rule_doc.h"
 
 static inline void doc_append(struct buf *b, cJSON *j)
@@ -31,6 +32,8 @@ static inline char *docs_print(const struct rule_docs *d)
 		doc_append(&b, mode_doc_to_json(&d->modes[i]));
 	for (size_t i = 0; i < d->nquarantines; i++)
 		doc_append(&b, quarantine_doc_to_json(&d->quarantines[i]));
+	for (size_t i = 0; i < d->nkpolicies; i++)
+		doc_append(&b, cJSON_Parse(d->kpolicies[i].json));
 	doc_append(&b, inventory_doc_to_json(d->workloads, d->nworkloads, d->namespaces, d->nnamespaces));
 	return buf_take(&b, NULL);
 }

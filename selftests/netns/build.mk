@@ -1,6 +1,6 @@
 # Traffic tools of the end-to-end tests, and a daemon whose flow table has another layout: not
 # part of `all`.
-NETNS_TOOLS := $(O)/netns/traffic $(O)/netns/counter
+NETNS_TOOLS := $(O)/netns/traffic $(O)/netns/counter $(O)/netns/names
 $(NETNS_TOOLS): $(O)/netns/%: selftests/netns/src/%.c selftests/netns/src/wire.h
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)

@@ -19,9 +19,14 @@ $(PARSE_TEST): $(O)/obj/selftests/unit/bpf/test_parse.o $(O)/obj/selftests/harne
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call pkg_libs,cmocka)
-TESTS += $(PARSE_TEST)
-unit-bpf: $(PARSE_TEST)
-	$(Q)$<
+DNS_TEST := $(O)/test/bpf/test_dns_wire
+$(DNS_TEST): $(O)/obj/selftests/unit/bpf/test_dns_wire.o
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call pkg_libs,cmocka)
+TESTS += $(PARSE_TEST) $(DNS_TEST)
+unit-bpf: $(PARSE_TEST) $(DNS_TEST)
+	$(Q)$(PARSE_TEST) && $(DNS_TEST)
 .PHONY: unit-bpf
 DEPFILES += $(PROG_RUN_OBJS:.o=.d) $(PROG_RUN:%=$(O)/obj/selftests/prog_run/%.d) \
-	$(O)/obj/selftests/unit/bpf/test_parse.d
+	$(O)/obj/selftests/unit/bpf/test_parse.d $(O)/obj/selftests/unit/bpf/test_dns_wire.d

@@ -23,7 +23,8 @@ static const struct { const char *map; uint32_t n; } sizes[] = {
 	{ "cw_addr6", 4096 }, { "cw_net4", 1024 }, { "cw_net6", 1024 }, { "cw_ep", 16 }, { "cw_gate", 16 },
 	{ "cw_wl", 16 }, { "cw_access0", 8192 }, { "cw_access1", 8192 }, { "cw_pair0", 1024 }, { "cw_pair1", 1024 },
 	{ "cw_acct", 2 * 1024 }, { "cw_listen", 256 }, { "cw_frag", 16 * CW_FRAG_SLOTS }, { "cw_shield4", 64 },
-	{ "cw_shield6", 64 }, { "cw_events", 1 << 19 },
+	{ "cw_shield6", 64 }, { "cw_events", 1 << 19 }, { "cw_fqdn", 4096 }, { "cw_dns_name", 512 },
+	{ "cw_dns_asked", 4096 },
 };
 
 /* For whole clusters, as the compiler makes them. */

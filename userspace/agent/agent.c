@@ -57,6 +57,7 @@ void agent_share(struct agent *a)
 	if (!s.event_gap)
 		s.event_gap = 1;
 	ctl_set(a->maps, &s);
+	agent_dns_share(a);
 }
 
 static int read_node(struct agent *a)
@@ -118,7 +119,7 @@ static int load(struct agent *a, struct fail_list *f)
 		{ "cw_rows", or_default(c->rows, CW_MAX_ROWS) },
 		{ "cw_events", or_default(c->ring_bytes, 1u << 20) },
 	};
-	struct loader_const consts[2];
+	struct loader_const consts[4];
 	struct loader_config lc = {
 		.root = a->pin_root, .sizes = sizes, .nsizes = ARRAY_SIZE(sizes), .fresh = true,
 		.consts = consts, .nconsts = ARRAY_SIZE(consts),
@@ -139,6 +140,8 @@ static int load(struct agent *a, struct fail_list *f)
 			return fail_add(f, -EIO, "agent.random", NULL, NULL, NULL, "no random numbers");
 	consts[0] = (struct loader_const){ "cw_hz", a->hz };
 	consts[1] = (struct loader_const){ "cw_mark", mark };
+	consts[2] = (struct loader_const){ "cw_dns_min_ttl", c->dns_min_ttl };
+	consts[3] = (struct loader_const){ "cw_dns_grace", c->dns_grace };
 	r = loader_set_load(&tc, &lc, f, &a->set);
 	if (r < 0)
 		return r;
@@ -154,6 +157,9 @@ static int load(struct agent *a, struct fail_list *f)
 	maps_room(a->maps, &a->room);
 	ctl_read(a->maps, &cc);
 	a->instance = cc.instance;
+	r = agent_dns_open(a);
+	if (r < 0)
+		return fail_add(f, r, "agent.dns", NULL, NULL, NULL, "cannot note the resolvers: %s", strerror(-r));
 	agent_share(a);
 	return 0;
 }
@@ -226,6 +232,7 @@ static void parts_free(struct agent *a)
 	htab_free(a->by_num, NULL);
 	htab_free(a->seen, NULL);
 	hooks_free(a->hooks);
+	agent_dns_free(a);
 	maps_free(a->maps);
 	loader_set_free(a->set);
 	free(a->node_addrs);
@@ -246,6 +253,9 @@ int agent_new(uv_loop_t *loop, const struct agent_config *cfg, struct fail_list 
 	a->cfg.drain_ms = or_default(cfg->drain_ms, 1000);
 	a->cfg.repair_ms = or_default(cfg->repair_ms, 100);
 	a->cfg.event_gap_ms = or_default(cfg->event_gap_ms, 1000);
+	a->cfg.dns_min_ttl = or_default(cfg->dns_min_ttl, 60);
+	a->cfg.dns_grace = or_default(cfg->dns_grace, 300);
+	a->cfg.dns_names = or_default(cfg->dns_names, 1000);
 	a->resting = NO_EPOCH;
 	snprintf(a->node, sizeof(a->node), "%s", cfg->node);
 	a->pin_root = strdup(cfg->pin_root ? cfg->pin_root : CW_PIN_ROOT);
@@ -287,6 +297,7 @@ static void on_repair(uv_timer_t *t)
 static void on_sweep(uv_timer_t *t)
 {
 	agent_sweep(t->data);
+	agent_dns_tick(t->data);
 }
 
 static void on_listen(uv_timer_t *t)

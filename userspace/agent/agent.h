@@ -35,6 +35,10 @@ struct agent_config {
 	uint32_t repair_ms;	/* between two checks of attachments; 100 */
 	uint32_t event_gap_ms;	/* between two events about one access; 1000 */
 	uint32_t local_node;	/* CW_CTL_LOCAL_NODE_* */
+	const struct prefix *resolvers; /* whose DNS answers are believed; none: every one of the cluster */
+	size_t nresolvers;
+	uint32_t dns_min_ttl, dns_grace; /* seconds; 60 and 300 */
+	uint32_t dns_names;	/* addresses with names, per workload; 1000 */
 	uint32_t shield_pps;	/* a quarantined workload that keeps sending more gets an XDP shield; 0: never */
 };
 

@@ -66,6 +66,7 @@ struct cJSON *agent_counters(void *node)
 	cJSON_AddNumberToObject(j, "flowsRefused", (double)c.flow_full);
 	cJSON_AddNumberToObject(j, "kernelMemoryBytes", (double)maps_memory(a->maps));
 
+	agent_dns_counters(a, j);
 	o = cJSON_AddObjectToObject(j, "reasons");
 	if (!reasons_read(a->maps, reasons))
 		for (int i = 1; i < CW_R_COUNT; i++) {

@@ -55,8 +55,12 @@ static void resolve_end(const struct batch *b, uint32_t eid, uint32_t wl, struct
 static void fill(const struct batch *b, const struct access_row *r, struct node_access *x)
 {
 	const struct cw_access_key *k = &r->key;
+	const struct named *dst;
+	struct cw_dns_name name;
 
 	memset(x, 0, sizeof(*x));
+	dst = !k->dst_wl && b->names ? names_eid(b->names, k->dst) : NULL;
+	x->dst_service = dst && dst->service;
 	resolve_end(b, k->src, k->src_wl, &x->src_wl, &x->src_reserved);
 	resolve_end(b, k->dst, k->dst_wl, &x->dst_wl, &x->dst_reserved);
 	/* The address is the peer's: the destination in the world, or whichever end is unresolved. */
@@ -64,6 +68,8 @@ static void fill(const struct batch *b, const struct access_row *r, struct node_
 		memcpy(x->dst_addr.b, k->addr, 16);
 	else if (x->src_reserved == CW_ID_UNKNOWN)
 		memcpy(x->src_addr.b, k->addr, 16);
+	if (x->dst_reserved == CW_ID_WORLD && agent_dns_name(b->m, k->src_wl, &x->dst_addr, &name))
+		x->dst_fqdn = strdup(name.text); /* none: told by its address */
 	x->proto = k->proto;
 	x->family = k->family;
 	x->port = k->port;
@@ -85,6 +91,13 @@ static void fill(const struct batch *b, const struct access_row *r, struct node_
 	x->last_ns = clock_unix_ns(&b->clock, r->val.last);
 }
 
+static void batch_empty(struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		free(b->v[i].dst_fqdn);
+	b->n = 0;
+}
+
 /* Remembers what was delivered only after the sink has taken it. */
 static void batch_flush(struct batch *b, const struct node_fold *folds, size_t nfolds)
 {
@@ -96,7 +109,7 @@ static void batch_flush(struct batch *b, const struct node_fold *folds, size_t n
 			/* Not remembered costs one repetition. */
 			(void)htab_set(b->seen, &b->marks[i].k, sizeof(b->marks[i].k),
 				       (void *)(uintptr_t)b->marks[i].hash, NULL);
-	b->n = 0;
+	batch_empty(b);
 }
 
 static int take_row(void *arg, const struct access_row *r)
@@ -108,6 +121,8 @@ static int take_row(void *arg, const struct access_row *r)
 	if (b->seen && (uintptr_t)htab_get(b->seen, &r->key, sizeof(r->key)) == (uintptr_t)h)
 		return 0;
 	fill(b, r, &b->v[b->n]);
+	if (b->m == b->a->maps)
+		agent_dns_unseen(b->a, &b->v[b->n], r->key.src_wl);
 	b->marks[b->n].k = r->key;
 	b->marks[b->n].hash = h;
 	if (++b->n == BATCH)
@@ -161,6 +176,7 @@ int agent_deliver(struct agent *a, struct maps *m, const struct names *names, ui
 		r = b.r;
 	}
 	vec_done(&x.folds);
+	batch_empty(&b);
 	free(b.v);
 	free(b.marks);
 	return r;

@@ -55,6 +55,8 @@ void agent_ref(struct agent *a, uint32_t zone, const struct addr *addr, char *ou
 static void fill_flow(struct agent *a, const struct maps_clock *c, const struct flow_row *r, struct node_flow *f)
 {
 	bool b_orig = r->flow.flags & CW_FLOW_F_B_ORIG;
+	struct policy_eid e;
+	struct cw_addr dst;
 
 	memset(f, 0, sizeof(*f));
 	f->src = b_orig ? r->b : r->a;
@@ -77,6 +79,9 @@ static void fill_flow(struct agent *a, const struct maps_clock *c, const struct 
 	}
 	agent_ref(a, r->zone, &f->src, f->src_ref, sizeof(f->src_ref));
 	agent_ref(a, r->zone, &f->dst, f->dst_ref, sizeof(f->dst_ref));
+	if (f->outcome[CW_EGRESS] != CW_OUT_NONE && !policy_set_addr(a->policy, r->zone, &f->dst, &dst) &&
+	    !policy_set_service(a->policy, &f->dst, (enum cw_realm)dst.realm, CW_AXIS(f->proto, f->dport), &e))
+		snprintf(f->dst_ref, sizeof(f->dst_ref), "%s/svc/%s", e.svc_ns, e.svc_name);
 }
 
 struct walk {
@@ -93,33 +98,62 @@ static bool expired(const struct maps_clock *c, const struct flow_row *r)
 	return clock_age_ms(c, r->flow.seen) > idle_limit_s(r->proto, r->flow.state) * 1000ull;
 }
 
+static bool same_meaning(const struct cw_addr *a, const struct cw_addr *b)
+{
+	return a->eid == b->eid && a->group == b->group && a->realm == b->realm;
+}
+
+/* As the next packet will be judged: a service address by what stands behind it. */
+static int judge_flow(struct agent *a, bool next, const struct cw_addr *local, enum cw_side side, const struct cw_addr *p,
+		      const struct addr *peer, uint32_t axis, struct policy_judgement *ret)
+{
+	enum cw_realm realm = (enum cw_realm)p->realm;
+	int r = -ENOENT;
+
+	if (side == CW_EGRESS)
+		r = next ? policy_plan_judge_service(a->plan, local->group, local->wl, peer, realm, axis, ret) :
+			   policy_set_judge_service(a->policy, local->group, local->wl, peer, realm, axis, ret);
+	if (r == 1)
+		ret->outcome = CW_OUT_ALLOW; /* himself */
+	if (r != -ENOENT)
+		return r < 0 ? r : 0;
+	return next ? policy_plan_judge(a->plan, local->group, side, p->eid, realm, axis, ret) :
+		      policy_set_judge(a->policy, local->group, side, p->eid, realm, axis, ret);
+}
+
 /* Would the plan drop this side, which passes now? Judged as the next packet will be. */
 static bool side_cut(struct agent *a, const struct flow_row *r, enum cw_side side)
 {
 	const struct cw_flow_side *s = &r->flow.side[side];
 	bool b_orig = r->flow.flags & CW_FLOW_F_B_ORIG;
 	const struct addr *src = b_orig ? &r->b : &r->a, *dst = b_orig ? &r->a : &r->b;
+	const struct addr *local = side == CW_EGRESS ? src : dst, *peer = side == CW_EGRESS ? dst : src;
 	uint16_t dport = b_orig ? r->pa : r->pb;
 	struct policy_judgement j;
 	struct cw_addr l, p, now_l, now_p;
+	bool known, stands;
 	uint32_t axis;
 
-	if (!s->ep || s->outcome == CW_OUT_DROP)
+	if (!s->ep)
 		return false;
-	if (policy_plan_addr(a->plan, r->zone, side == CW_EGRESS ? src : dst, &l) ||
-	    policy_plan_addr(a->plan, r->zone, side == CW_EGRESS ? dst : src, &p) || !l.group)
+	if (policy_plan_addr(a->plan, r->zone, local, &l) ||
+	    policy_plan_addr(a->plan, r->zone, peer, &p) || !l.group)
 		return false;
 	if (side == CW_INGRESS && p.realm == CW_REALM_HOST && a->cfg.local_node == CW_CTL_LOCAL_NODE_ALLOW)
 		return false;
 	axis = CW_AXIS(r->proto, dport);
+	known = !policy_set_addr(a->policy, r->zone, local, &now_l) &&
+		!policy_set_addr(a->policy, r->zone, peer, &now_p) && now_l.group;
 	/* A flow that stands still keeps its old outcome until its next packet: what an earlier change
 	 * has ended already is not this one's doing. */
-	if (!policy_set_addr(a->policy, r->zone, side == CW_EGRESS ? src : dst, &now_l) &&
-	    !policy_set_addr(a->policy, r->zone, side == CW_EGRESS ? dst : src, &now_p) && now_l.group &&
-	    !policy_set_judge(a->policy, now_l.group, side, now_p.eid, now_p.realm, axis, &j) &&
-	    j.outcome == CW_OUT_DROP)
+	stands = policy_set_stands(a->policy, s->group, side, s->gen);
+	if (!stands && known && !judge_flow(a, false, &now_l, side, &now_p, peer, axis, &j) && j.outcome == CW_OUT_DROP)
 		return false;
-	if (policy_plan_judge(a->plan, l.group, side, p.eid, p.realm, axis, &j))
+	/* What was kept through a change stays kept where this one changes nothing. */
+	if (stands && known && same_meaning(&l, &now_l) && same_meaning(&p, &now_p) &&
+	    !policy_plan_rejudges(a->plan, s->group, side))
+		return false;
+	if (judge_flow(a, true, &l, side, &p, peer, axis, &j))
 		return false;
 	return j.outcome == CW_OUT_DROP;
 }
@@ -131,7 +165,9 @@ static int walk_one(void *arg, const struct flow_row *r)
 
 	if (expired(&w->clock, r) || r->flow.state == CW_FLOW_CLOSED)
 		return 0;
-	if (w->cut_only && !side_cut(w->a, r, CW_EGRESS) && !side_cut(w->a, r, CW_INGRESS))
+	/* What one side drops has ended already. */
+	if (w->cut_only && (r->flow.side[0].outcome == CW_OUT_DROP || r->flow.side[1].outcome == CW_OUT_DROP ||
+			    (!side_cut(w->a, r, CW_EGRESS) && !side_cut(w->a, r, CW_INGRESS))))
 		return 0;
 	fill_flow(w->a, &w->clock, r, &f);
 	w->r = w->fn(w->arg, &f);

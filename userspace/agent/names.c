@@ -68,6 +68,7 @@ static int put(struct htab *t, uint32_t num, const struct named *n)
 	if (!e)
 		return -ENOMEM;
 	e->n.reserved = n->reserved;
+	e->n.service = n->service;
 	r = dup_into(n->ns, &e->n.ns) || dup_into(n->name, &e->n.name) || dup_into(n->uid, &e->n.uid) ?
 		    -ENOMEM : htab_set(t, &k, sizeof(k), e, &old);
 	if (r < 0) {
@@ -87,6 +88,7 @@ static void take_line(struct names *n, const char *line, size_t len)
 	if (!len || json_parse(line, len, "names", NULL, &j) < 0)
 		return;
 	w.reserved = (uint32_t)json_i64(j, "reserved", 0);
+	w.service = json_i64(j, "service", 0) != 0;
 	w.ns = json_str(j, "ns");
 	w.name = json_str(j, "name");
 	w.uid = json_str(j, "uid");
@@ -178,7 +180,7 @@ void names_free(struct names *n)
 static bool same(const struct named *a, const struct named *b)
 {
 #define SAME_STR(x, y) (!strcmp((x) ? (x) : "", (y) ? (y) : ""))
-	return a->reserved == b->reserved && SAME_STR(a->ns, b->ns) && SAME_STR(a->name, b->name) &&
+	return a->reserved == b->reserved && a->service == b->service && SAME_STR(a->ns, b->ns) && SAME_STR(a->name, b->name) &&
 	       SAME_STR(a->uid, b->uid);
 #undef SAME_STR
 }
@@ -200,6 +202,7 @@ static int note(struct names *n, struct htab *t, const char *what, uint32_t num,
 	j = cJSON_CreateObject();
 	if (!j || !cJSON_AddNumberToObject(j, what, num) ||
 	    (w->reserved && !cJSON_AddNumberToObject(j, "reserved", w->reserved)) ||
+	    (w->service && !cJSON_AddNumberToObject(j, "service", 1)) ||
 	    (w->ns && !cJSON_AddStringToObject(j, "ns", w->ns)) ||
 	    (w->name && !cJSON_AddStringToObject(j, "name", w->name)) ||
 	    (w->uid && !cJSON_AddStringToObject(j, "uid", w->uid)))
@@ -221,6 +224,8 @@ static int note_eid(void *arg, const struct policy_eid *e)
 	struct named w = { .reserved = e->reserved, .ns = e->ns, .name = e->name, .uid = e->uid };
 	uint64_t k = e->eid;
 
+	if (e->svc_name)
+		w = (struct named){ .service = true, .ns = e->svc_ns, .name = e->svc_name };
 	if (e->eid >= n->next_eid)
 		n->next_eid = e->eid + 1;
 	/* A representative that is gone keeps standing for the identity it had. */

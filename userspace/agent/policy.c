@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "loader/grace.h"
+#include "maps/dns_maps.h"
 #include "maps/sink.h"
 
 static int on_wl_group(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
@@ -19,6 +20,10 @@ static int on_wl_group(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
 
 	(void)group;
 	(void)eid;
+	if (group)
+		agent_dns_wl_taken(a, wl);
+	else
+		agent_dns_wl_gone(a, wl);
 	/* The set describes the number while it still has it; a number that goes is looked up. */
 	if (!policy_set_wl_by_number(a->policy, wl, &pw)) {
 		w = agent_wl_find(a, pw.ns, pw.name);
@@ -66,7 +71,38 @@ TO_MAPS(addr_set, (void *arg, uint32_t z, const struct addr *a, const struct cw_
 TO_MAPS(addr_del, (void *arg, uint32_t z, const struct addr *a), (m->arg, z, a))
 TO_MAPS(net_set, (void *arg, uint32_t z, const struct prefix *p, const struct cw_addr *v), (m->arg, z, p, v))
 TO_MAPS(net_del, (void *arg, uint32_t z, const struct prefix *p), (m->arg, z, p))
+TO_MAPS(backends_write, (void *arg, uint32_t i, const struct cw_backend *v, size_t n), (m->arg, i, v, n))
+TO_MAPS(svc_set, (void *arg, const struct cw_svc_key *k, const struct cw_svc *v), (m->arg, k, v))
+TO_MAPS(svc_del, (void *arg, const struct cw_svc_key *k), (m->arg, k))
+TO_MAPS(pattern_set, (void *arg, const char *p, uint32_t c), (m->arg, p, c))
+TO_MAPS(pattern_del, (void *arg, const char *p), (m->arg, p))
+TO_MAPS(named_set, (void *arg, uint32_t e, uint32_t c, uint32_t n), (m->arg, e, c, n))
+TO_MAPS(named_del, (void *arg, uint32_t e, uint32_t c), (m->arg, e, c))
+TO_MAPS(names_store, (void *arg, uint32_t n), (m->arg, n))
 TO_MAPS(settle, (void *arg), (m->arg))
+
+static int reclass_one(void *arg, uint64_t hash, const struct cw_dns_name *v)
+{
+	struct agent *a = arg;
+	char name[sizeof(v->text) + 1] = {};
+	uint32_t cls;
+	int r;
+
+	memcpy(name, v->text, v->len);
+	cls = policy_set_name_class(a->policy, name);
+	if (cls == v->cls)
+		return 0;
+	r = dns_name_class(a->maps, hash, cls);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* The patterns changed: every name that is known gets its class anew. */
+static int to_names_reclass(void *arg)
+{
+	struct agent *a = ((struct agent_sink *)arg)->a;
+
+	return dns_name_walk(a->maps, reclass_one, a);
+}
 
 static bool to_addr_used(void *arg, uint32_t z, const struct addr *a)
 {
@@ -96,6 +132,9 @@ static void sink_of(struct agent *a, struct agent_sink *s, struct policy_sink *r
 		.rowtab_write = to_rowtab_write, .peers_set = to_peers_set, .peers_del = to_peers_del,
 		.word_store = to_word_store, .since_store = to_since_store, .addr_set = to_addr_set, .addr_del = to_addr_del,
 		.net_set = to_net_set, .net_del = to_net_del, .addr_used = to_addr_used,
+		.pattern_set = to_pattern_set, .pattern_del = to_pattern_del, .named_set = to_named_set,
+		.named_del = to_named_del, .names_store = to_names_store, .names_reclass = to_names_reclass,
+		.backends_write = to_backends_write, .svc_set = to_svc_set, .svc_del = to_svc_del,
 		.net_used = to_net_used, .wl_group = to_wl_group, .settle = s->maps.settle ? to_settle : NULL,
 	};
 }
@@ -147,6 +186,11 @@ int agent_prepare(void *node, const struct policy_state *next, struct fail_list 
 		return r;
 	}
 	fail_list_done(&own);
+	r = agent_dns_prepare(a, next);
+	if (r < 0) {
+		agent_abort(a);
+		return r;
+	}
 	policy_plan_info(a->plan, &info);
 	receipt_fill(a, &info.after, ret);
 	a->plan_generation = next->generation;
@@ -218,7 +262,7 @@ static void gc_start(struct agent *a)
 	a->jobs++;
 }
 
-int agent_commit(void *node, struct node_receipt *ret)
+int agent_commit(void *node, enum policy_flows how, struct node_receipt *ret)
 {
 	struct agent *a = node;
 	uint64_t t0;
@@ -239,6 +283,7 @@ int agent_commit(void *node, struct node_receipt *ret)
 	}
 	t0 = agent_mono_ns();
 	sink_of(a, &ms, &sink);
+	policy_plan_flows(a->plan, how);
 	r = policy_set_commit(a->policy, take_ptr(a->plan), &sink);
 	if (r < 0) {
 		snprintf(ret->note, sizeof(ret->note), "the maps refused a write: %s", strerror(-r));
@@ -246,6 +291,7 @@ int agent_commit(void *node, struct node_receipt *ret)
 	} else {
 		a->generation = a->plan_generation;
 		ret->applied = true;
+		agent_dns_commit(a);
 	}
 	policy_set_stats(a->policy, &st);
 	receipt_fill(a, &st, ret);

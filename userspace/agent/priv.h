@@ -16,6 +16,7 @@
 #include "net/link_watch.h"
 #include "policy/compile.h"
 
+struct agent_dns;
 struct names;
 struct seed;
 
@@ -89,6 +90,7 @@ struct agent {
 	size_t nstanding;
 	uint64_t first_commit_ns;	/* monotonic; 0: none yet */
 	struct names *names;
+	struct agent_dns *dns;
 	struct addr *node_addrs;
 	size_t nnode_addrs;
 	struct netns_key node_key;
@@ -115,7 +117,8 @@ int names_open(const char *dir, uint64_t instance, bool create, struct names **r
 void names_drop_others(const struct names *n);
 void names_free(struct names *n);
 struct named {
-	uint32_t reserved;	/* 0: a workload */
+	uint32_t reserved;	/* 0: a workload, or */
+	bool service;		/* the service of this namespace and name */
 	const char *ns, *name, *uid;
 };
 /* Notes every number of the set that is not noted yet, on disk, before it is published. */
@@ -128,9 +131,24 @@ int names_each_wl(const struct names *n, int (*fn)(void *arg, uint32_t wl, const
 /* policy.c */
 int agent_prepare(void *node, const struct policy_state *next, struct fail_list *f,
 		  struct node_receipt *ret);
-int agent_commit(void *node, struct node_receipt *ret);
+int agent_commit(void *node, enum policy_flows how, struct node_receipt *ret);
 void agent_abort(void *node);
 int agent_policy_open(struct agent *a, struct fail_list *f);
+
+/* endpoint.c */
+#define EP_UP_BOTH 3u	/* both hooks in place */
+void agent_ep_hook(const struct agent_wl *w, const struct agent_ep *e, enum hook_dir dir, struct hook *ret);
+int agent_ep_netns(const struct agent_wl *w, const struct agent_ep *e); /* opened for one job, or -1 */
+uint32_t agent_ep_alloc(struct agent *a, struct agent_wl *w, struct agent_ep *e); /* 0: none is free */
+void agent_ep_write(struct agent *a, const struct agent_wl *w, const struct agent_ep *e);
+void agent_ep_local(struct agent *a, const struct agent_wl *w, const struct agent_ep *e); /* its link-local addresses */
+void agent_wl_seed(struct agent *a, struct agent_wl *w); /* once: what stood before the attachment */
+void agent_ep_attach(struct agent *a, struct agent_wl *w, struct agent_ep *e);
+void agent_ep_detach(struct agent *a, struct agent_wl *w, struct agent_ep *e);
+void agent_wl_drop_if_empty(struct agent *a, struct agent_wl *w);
+
+/* scan.c */
+void agent_scan(struct agent *a, struct agent_wl *w); /* again, if one is going on */
 
 /* attach.c */
 int agent_workload_attach(void *node, const struct workload *w, const char *netns, struct fail_list *f);
@@ -179,6 +197,24 @@ static inline bool agent_former_pending(const struct agent *a)
 {
 	return a->former.in_force;
 }
+
+/* dns.c: names from DNS answers */
+int agent_dns_open(struct agent *a);
+void agent_dns_free(struct agent *a);
+void agent_dns_tick(struct agent *a);
+void agent_dns_share(struct agent *a);
+int agent_dns_prepare(struct agent *a, const struct policy_state *next); /* 0 or -ENOMEM */
+void agent_dns_commit(struct agent *a);
+/* A workload's number was given back, or means another one now. */
+void agent_dns_wl_gone(struct agent *a, uint32_t wl);
+void agent_dns_wl_taken(struct agent *a, uint32_t wl);
+/* The name by which the workload knows the address, in buf; NULL: none. */
+const char *agent_dns_name(const struct maps *m, uint32_t wl, const struct addr *addr, struct cw_dns_name *buf);
+/* Tells, once an hour, that a workload gets answers which nobody can read. */
+void agent_dns_unseen(struct agent *a, const struct node_access *x, uint32_t wl);
+/* What the former set knows and ours does not. Blocks for milliseconds. */
+void agent_dns_carry(struct agent *a);
+void agent_dns_counters(struct agent *a, struct cJSON *to);
 
 /* shield.c */
 void agent_shield(struct agent *a);

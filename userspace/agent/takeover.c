@@ -77,6 +77,7 @@ static int takeover(struct agent *a)
 	r = loader_migrate_flows(a->set, a->former.name, &first);
 	if (r < 0)
 		log_warn(r, "flows of the former set cannot be carried over; judged as new");
+	agent_dns_carry(a);
 	/* Until the second pass a packet of a flow that was opened in between is told from a new
 	 * flow by its ports. */
 	ctl_takeover(a->maps, true);
@@ -87,6 +88,7 @@ static int takeover(struct agent *a)
 	}
 	t1 = agent_mono_ns();
 	a->former.in_force = false;
+	agent_dns_carry(a);
 	(void)loader_migrate_flows(a->set, a->former.name, &second); /* what is not carried is judged as new */
 	ctl_takeover(a->maps, false);
 	log_info("took over; set='%s' flows=%" PRIu64 " late=%" PRIu64 " us=%" PRIu64, loader_set_name(a->set),

@@ -79,6 +79,8 @@ static void put_place(struct buf *b, const struct doc *d, unsigned line, const c
 		buf_printf(b, ":%u", line);
 	if (d->number)
 		buf_printf(b, ", document %u", d->number);
+	if (d->object)
+		buf_printf(b, ", %s", d->object);
 	if (d->path_len)
 		buf_printf(b, ", %s", d->path);
 	if (!value)
@@ -223,6 +225,8 @@ int doc_object(struct doc *d, const cJSON *obj, const struct doc_field *fields, 
 					seen[i] = true;
 			continue;
 		}
+		if (d->null_absent && cJSON_IsNull(m))
+			continue;
 		seen[i] = true;
 		if (fields[i].read) {
 			size_t mark = doc_enter(d, m->string);

@@ -20,6 +20,8 @@ struct doc {
 	const char *file;	/* as people named it */
 	const struct yaml_docs *yaml; /* for lines; NULL: none are known */
 	unsigned number;	/* document in the file; 0: not worth saying */
+	const char *object;	/* "NetworkPolicy shop/api", named before the path; NULL: not needed */
+	bool null_absent;	/* a known field of an object that is null counts as not given */
 	const char *prefix;	/* of fault names: "rule" gives rule.type, rule.unknown-field, ... */
 	const char *next;	/* follows "correct line N, then"; NULL: nothing does */
 	struct fail_list *f;

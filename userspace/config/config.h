@@ -51,7 +51,12 @@ struct config {
 	uint64_t repair_ms;
 	uint64_t shield_pps;		/* 0: never */
 
+	struct config_prefixes resolvers; /* none: those of the cluster */
+	uint64_t dns_min_ttl_ms, dns_grace_ms;
+	uint64_t dns_names;		/* addresses with names, per workload */
+
 	uint64_t policy_entries, rows, groups, endpoints, addresses, flows, accesses, pairs;
+	uint64_t generations;		/* states kept for a rollback */
 	uint64_t event_bytes;		/* a power of two */
 	uint64_t event_gap_ms;
 

@@ -110,6 +110,26 @@ const struct config_key config_keys[] = {
 	  .doc_en = "A quarantined workload that sends more packets per second gets an XDP shield. 0: never.",
 	  .doc_zh = "被隔离的工作负载每秒发包超过此值时启用 XDP 屏蔽。0 表示不启用。" },
 
+	{ .path = "dns.resolvers", .type = CONFIG_PREFIXES, AT(resolvers), .dflt = "[]",
+	  .doc_en = "Whose DNS answers rules with names go by. Empty: every address of the cluster, and none outside. "
+		    "What stands here counts alone.",
+	  .doc_zh = "域名策略采信其 DNS 应答的解析器。"
+		    "为空表示集群内的所有地址，不含外部地址；填写后只采信所列地址。" },
+	{ .path = "dns.minTTL", .type = CONFIG_DURATION, AT(dns_min_ttl_ms), .dflt = "60s",
+	  .min = 1000, .max = DAY_MS,
+	  .doc_en = "An address keeps its name at least so long, whatever the answer says.",
+	  .doc_zh = "无论应答给出的 TTL 多短，地址与域名的对应至少保留这么久。" },
+	{ .path = "dns.grace", .type = CONFIG_DURATION, AT(dns_grace_ms), .dflt = "300s",
+	  .min = 1000, .max = DAY_MS,
+	  .doc_en = "And so long after that, and after the last flow that used it.",
+	  .doc_zh = "到期后以及最后一个使用它的连接结束后再保留的时间。" },
+	{ .path = "dns.namesPerWorkload", .type = CONFIG_NUMBER, AT(dns_names), .dflt = "1000",
+	  .min = 8, .max = CW_MAX_FQDNS,
+	  .doc_en = "Addresses one workload may have names for. In enforce, an answer that does not fit is dropped "
+		    "and asked again if a rule speaks of its name.",
+	  .doc_zh = "单个工作负载可保留域名的地址数。在 enforce 模式下，"
+		    "若策略涉及该域名而放不下，应答会被丢弃并由解析器重新查询。" },
+
 	{ .path = "maps.policyEntries", .type = CONFIG_NUMBER, AT(policy_entries), .dflt = "65536",
 	  .min = 1024, .max = 16u << 20,
 	  .doc_en = "Room for identities that a group treats apart. A change that does not fit is refused whole.",
@@ -142,6 +162,10 @@ const struct config_key config_keys[] = {
 	  .min = 1024, .max = 1u << 20,
 	  .doc_en = "Pairs of identities, used when a workload's accesses are over their share.",
 	  .doc_zh = "身份对容量，在工作负载的访问数超出份额后使用。" },
+	{ .path = "history.generations", .type = CONFIG_NUMBER, AT(generations), .dflt = "100",
+	  .min = 2, .max = 10000,
+	  .doc_en = "Generations that `change rollback` can make current again. The history itself is kept longer.",
+	  .doc_zh = "`change rollback` 可以恢复的代次数量。变更历史本身保留得更久。" },
 	{ .path = "events.bytes", .type = CONFIG_POWER, AT(event_bytes), .dflt = "1048576",
 	  .min = 4096, .max = 256u << 20,
 	  .doc_en = "Size of the event ring, a power of two. What is lost here is counted and recorded anyway.",

@@ -36,12 +36,13 @@ static cJSON *view_change(const struct controller *c, const struct change *h, bo
 		put_num(o, "revertedBy", (double)h->reverted_by);
 	else
 		cJSON_AddNullToObject(o, "revertedBy");
+	put_str(o, "flows", flows_str(h->flows));
 	put_str(o, "undo", h->undo);
-	if (!full)
-		return o;
 	k = cJSON_AddArrayToObject(o, "receipts");
 	for (size_t i = 0; i < h->nreceipts; i++)
 		put_push(k, view_receipt(&h->receipts[i]));
+	if (!full)
+		return o;
 	plan = h->plan ? cJSON_Parse(h->plan) : NULL; /* our own text */
 	put_item(o, "changes", plan ? plan : cJSON_CreateArray());
 	return o;
@@ -51,11 +52,17 @@ struct listing { struct api *a; cJSON *items; size_t left; int64_t since; };
 
 static int list_one(void *arg, const struct change *h)
 {
+	struct change whole = {};
 	struct listing *l = arg;
+	int e;
 
 	if (h->at_ns < l->since || !l->left--)
 		return 1;
-	put_push(l->items, view_change(l->a->c, h, false));
+	e = store_change_load(l->a->c->store, h->generation, &whole);
+	if (e)
+		return e;
+	put_push(l->items, view_change(l->a->c, &whole, false));
+	change_done(&whole);
 	return 0;
 }
 
@@ -160,15 +167,39 @@ int api_change_confirm(struct api *a, cJSON **ret)
 	return show(a, gen, ret);
 }
 
+/* A generation that was, or never was, but is not there to go back to. */
+static int not_kept(struct api *a, uint64_t to)
+{
+	uint64_t oldest = 0;
+	char at[64], expected[96];
+	int e = store_generation_oldest(a->c->store, &oldest);
+
+	if (e)
+		return e;
+	if (to > a->c->state.generation || to >= oldest)
+		return no_change(a, to);
+	snprintf(at, sizeof(at), "generation %llu", (unsigned long long)to);
+	snprintf(expected, sizeof(expected), "a generation from %llu to %llu (history.generations)",
+		 (unsigned long long)oldest, (unsigned long long)a->c->state.generation);
+	return fail_add(&a->f, -ENOENT, "change.pruned", at, expected, "cellwall change list",
+			"generation %llu is no longer kept, the oldest is %llu", (unsigned long long)to,
+			(unsigned long long)oldest);
+}
+
 /* The state of an earlier generation as the next one. */
 static int go_back_to(struct api *a, struct change_req *q, uint64_t to, bool with_quarantine)
 {
 	auto_cleanup(policy_state_done) struct policy_state snap = {};
+	int64_t now = controller_now(a->c);
 	int e = generation_load(a->c, to, &snap);
 
-	if (e == -ENOENT)
-		return no_change(a, to);
-	return e ? e : state_take(&snap, with_quarantine, &q->next);
+	if (e)
+		return e == -ENOENT ? not_kept(a, to) : e;
+	/* What has ended by its time limit since is over. */
+	for (size_t i = snap.nquarantines; i-- > 0;)
+		if (snap.quarantines[i].until_ns && snap.quarantines[i].until_ns <= now)
+			state_quarantine_del(&snap, i);
+	return state_take(&snap, with_quarantine, &q->next);
 }
 
 int api_change_revert(struct api *a, cJSON **ret)

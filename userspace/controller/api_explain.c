@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "controller/api_routes.h"
-#include "controller/change.h"
+#include "controller/kpolicies.h"
 #include "controller/view.h"
 
 static const char *const side_word[2] = { "egress", "ingress" };
@@ -63,7 +63,16 @@ static const struct quarantine *quarantine_on(const struct policy_state *st, con
 static void put_rule_params(cJSON *p, const struct policy_state *st, uint32_t id)
 {
 	const struct rule *r = state_rule_id(st, id);
+	const struct kpolicy *k = r ? NULL : state_kpolicy_id(st, id);
 
+	if (k) {
+		put_free(p, "rule", kpolicy_name(k));
+		put_num(p, "ruleId", k->id);
+		put_str(p, "ruleKind", kpolicy_kind_str(k->kind));
+		put_str(p, "ruleOrigin", rule_origin_str(kpolicy_origin(k)));
+		put_str(p, "ruleCreator", k->creator);
+		put_time(p, "ruleUpdated", k->updated_ns);
+	}
 	if (!r)
 		return;
 	put_free(p, "rule", rule_ref(r));

@@ -6,8 +6,9 @@
 
 #include "base/cleanup.h"
 #include "controller/api_routes.h"
-#include "controller/change.h"
+#include "controller/kpolicies.h"
 #include "controller/replay.h"
+#include "controller/services.h"
 #include "controller/view.h"
 
 #define PAIRS_MAX 65536u /* workload pairs one question may ask about */
@@ -24,10 +25,14 @@ static int ends_of(struct api *a, const struct ref *r, const char *at, struct en
 	const struct policy_state *st = &a->c->state;
 	const struct workload **w;
 	struct access_end world = { .kind = ACCESS_RESERVED, .reserved = r->reserved };
+	bool named = r->kind == REF_FQDN && !strcmp(at, "dst");
 	char where[64];
 	int e;
 
-	if (r->kind == REF_CIDR || r->kind == REF_RESERVED) {
+	/* A name is asked about at an address that no prefix of a rule names. */
+	if (named)
+		world.reserved = CW_ID_WORLD;
+	if (r->kind == REF_CIDR || r->kind == REF_RESERVED || named) {
 		ret->v = calloc(2, sizeof(*ret->v));
 		if (!ret->v)
 			return -ENOMEM;
@@ -37,15 +42,35 @@ static int ends_of(struct api *a, const struct ref *r, const char *at, struct en
 			return 0;
 		}
 		for (uint8_t f = 4; f <= 6; f += 2) {
-			const struct access_point p = { .reserved = r->reserved };
+			const struct access_point p = { .reserved = world.reserved };
 			const struct replay_index none = { .st = st }; /* a reserved word is no workload */
 
-			if (replay_end(&none, &p, &world, f, &ret->v[ret->n]))
-				ret->n++;
+			if (!replay_end(&none, &p, &world, f, &ret->v[ret->n]))
+				continue;
+			if (named) {
+				ret->v[ret->n].names = (const char *const *)&r->name;
+				ret->v[ret->n].nnames = 1;
+			}
+			ret->n++;
 		}
 		snprintf(where, sizeof(where), "query %s", at);
 		return ret->n ? 0 : fail_add(&a->f, -EINVAL, "query.end", where, "an address", NULL,
 					     "no address stands for %s here", reserved_str(r->reserved));
+	}
+	if (r->kind == REF_SERVICE && !strcmp(at, "dst")) {
+		const struct service *s = state_service(st, r->ns, r->name);
+
+		snprintf(where, sizeof(where), "query %s", at);
+		if (!s)
+			return fail_add(&a->f, -ENOENT, "ref.not-found", where, "a service that is declared",
+					"cellwall service list", "no such service");
+		ret->v = calloc(1, sizeof(*ret->v));
+		if (!ret->v)
+			return -ENOMEM;
+		ret->v[0].ns = s->ns;
+		ret->v[0].svc = s->name;
+		ret->n = 1;
+		return 0;
 	}
 	if (!ref_is_workloads(r)) {
 		snprintf(where, sizeof(where), "query %s", at);
@@ -80,7 +105,35 @@ static char *end_text(const struct policy_end *e)
 	char a[ADDR_STR_MAX];
 
 	/* Asked of one that was found: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+	if (e->svc)
+		return text_fmt("%s/svc/%s", e->ns, e->svc);
 	return e->ns ? text_fmt("%s/pod/%s", e->ns, e->name) : strdup(addr_str(&e->addr, a));
+}
+
+/* What a service is judged by, and who may answer. */
+static void via_json(cJSON *o, const struct policy_via *v, uint32_t axis, struct policy_end *ret_backend)
+{
+	char text[ADDR_STR_MAX], port[40];
+	cJSON *k;
+
+	if (!v->name)
+		return;
+	k = cJSON_AddObjectToObject(o, "via");
+	put_free(k, "service", text_fmt("%s/svc/%s", v->ns, v->name));
+	if (!addr_is_zero(&v->addr))
+		put_str(k, "address", addr_str(&v->addr, text));
+	put_str(k, "port", axis_str(axis, port));
+	put_num(k, "backends", v->backends);
+	put_num(k, "ready", v->ready);
+	put_num(k, "admits", v->admits);
+	if (!v->port)
+		return;
+	if (v->pod)
+		put_free(k, "backend", text_fmt("%s/pod/%s", v->pod_ns, v->pod));
+	else
+		put_str(k, "backend", addr_str(&v->pod_addr, text));
+	put_str(k, "target", axis_str(CW_AXIS(axis >> 16, v->port), port));
+	*ret_backend = (struct policy_end){ .ns = v->pod_ns, .name = v->pod, .addr = v->pod_addr };
 }
 
 static const char *said_word(const struct policy_step *s, enum cw_tier tier)
@@ -105,7 +158,7 @@ static const char *said_word(const struct policy_step *s, enum cw_tier tier)
 
 static cJSON *side_json(const struct controller *c, const struct policy_side_answer *s, const struct policy_end *end)
 {
-	const struct workload *w = end->ns ? state_workload(&c->state, end->ns, end->name) : NULL;
+	const struct workload *w = end->ns && end->name ? state_workload(&c->state, end->ns, end->name) : NULL;
 	cJSON *o, *arr;
 
 	if (!s->judged)
@@ -121,14 +174,14 @@ static cJSON *side_json(const struct controller *c, const struct policy_side_ans
 	arr = cJSON_AddArrayToObject(o, "chain");
 	for (int t = CW_TIER_QUARANTINE; t <= CW_TIER_DEFAULT; t++) {
 		const struct policy_step *st = &s->step[t];
-		const struct rule *r = state_rule_id(&c->state, st->rule);
+		char *rule = state_id_ref(&c->state, st->rule);
 		cJSON *k = cJSON_CreateObject();
 
 		put_str(k, "tier", cw_tier_str(t));
 		put_str(k, "result", t == CW_TIER_QUARANTINE && st->said == SAID_NO_MATCH ? "no" : said_word(st, t));
 		cJSON_AddBoolToObject(k, "asked", st->said != SAID_NOT_ASKED);
-		if (r)
-			put_free(k, "rule", rule_ref(r));
+		if (rule)
+			put_free(k, "rule", rule);
 		put_push(arr, k);
 	}
 	return o;
@@ -167,7 +220,7 @@ static int assume(struct api *a, const char *text, struct policy_state *st)
 struct asked {
 	struct policy_answer worst, now;
 	size_t pairs, passing, si, di;
-	bool any;
+	bool any, no_port;
 };
 
 static int weight(const struct policy_answer *a)
@@ -185,7 +238,8 @@ static int ask_all(const struct judge *j, bool candidate, const struct ends *src
 			struct policy_answer ans;
 			int e = judge_ask(j, candidate, false, &src->v[i], &dst->v[k], axis, &ans);
 
-			if (e == -EAFNOSUPPORT || e == -ENOENT)
+			ret->no_port |= e == -ENXIO;
+			if (e == -EAFNOSUPPORT || e == -ENOENT || e == -ENXIO)
 				continue;
 			if (e)
 				return e;
@@ -213,10 +267,18 @@ static int read_port(struct api *a, const char *s, const struct policy_state *st
 
 	snprintf(at, sizeof(at), "query port: \"%.60s\"", s);
 	if (!e && p.kind == PORT_NAMED) {
-		const struct workload *w = dst->n && dst->v[0].ns ?
+		const struct workload *w = dst->n && dst->v[0].ns && dst->v[0].name ?
 			state_workload(st, dst->v[0].ns, dst->v[0].name) : NULL;
+		const struct service *svc = dst->n && dst->v[0].svc ? state_service(st, dst->v[0].ns, dst->v[0].svc) : NULL;
 
 		e = -ENOENT;
+		for (size_t i = 0; svc && i < svc->nports; i++) {
+			if (!str_eq(svc->ports[i].name, p.name) || svc->ports[i].proto != p.proto)
+				continue;
+			*ret = CW_AXIS(p.proto, svc->ports[i].port);
+			e = 0;
+			break;
+		}
 		for (size_t i = 0; w && i < w->nports; i++) {
 			if (!str_eq(w->ports[i].name, p.name) || w->ports[i].proto != p.proto)
 				continue;
@@ -239,11 +301,12 @@ static int read_port(struct api *a, const char *s, const struct policy_state *st
 }
 
 static cJSON *answer_json(struct api *a, const struct asked *k, const struct ends *src, const struct ends *dst,
-			  bool assumed)
+			  uint32_t axis, bool assumed)
 {
 	const struct controller *c = a->c;
 	const struct policy_end *s = &src->v[k->si], *d = &dst->v[k->di];
 	cJSON *o = api_object("QueryAnswer"), *p;
+	struct policy_end backend = {};
 	bool passes = k->passing == k->pairs;
 
 	if (!o)
@@ -260,8 +323,9 @@ static cJSON *answer_json(struct api *a, const struct asked *k, const struct end
 	p = cJSON_AddObjectToObject(o, "pair");
 	put_free(p, "src", end_text(s));
 	put_free(p, "dst", end_text(d));
+	via_json(o, &k->worst.via, axis, &backend);
 	put_item(o, "egress", side_json(c, &k->worst.side[CW_EGRESS], s));
-	put_item(o, "ingress", side_json(c, &k->worst.side[CW_INGRESS], d));
+	put_item(o, "ingress", side_json(c, &k->worst.side[CW_INGRESS], k->worst.via.name ? &backend : d));
 	if (k->worst.builtin)
 		put_str(o, "builtin", cw_reason_str(k->worst.builtin));
 	if (assumed) {
@@ -316,9 +380,12 @@ int api_query(struct api *a, cJSON **ret)
 		judge_candidate_drop(c->judge);
 	if (e)
 		return e;
+	if (!k.any && k.no_port)
+		return fail_add(&a->f, -ENOENT, "query.service-port", "query port", "a port that the service serves",
+				"cellwall service list", "nothing stands behind this port of the service");
 	if (!k.any)
 		return fail_add(&a->f, -EINVAL, "query.family", "query", "ends that share IPv4 or IPv6",
 				"cellwall workload list", "the two ends share no address family");
-	*ret = answer_json(a, &k, &src, &dst, as != NULL);
+	*ret = answer_json(a, &k, &src, &dst, axis, as != NULL);
 	return *ret ? 0 : -ENOMEM;
 }

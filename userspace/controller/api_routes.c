@@ -23,6 +23,10 @@ const struct api_route api_routes[] = {
 	{ HTTP_POST, "/v1/workloads", W, api_workload_add },
 	{ HTTP_GET, "/v1/workloads/{namespace}/{name}", R, api_workload_show },
 	{ HTTP_DELETE, "/v1/workloads/{namespace}/{name}", W, api_workload_del },
+	{ HTTP_GET, "/v1/services", R, api_service_list },
+	{ HTTP_POST, "/v1/services", W, api_service_add },
+	{ HTTP_GET, "/v1/services/{namespace}/{name}", R, api_service_show },
+	{ HTTP_DELETE, "/v1/services/{namespace}/{name}", W, api_service_del },
 	{ HTTP_GET, "/v1/namespaces", R, api_namespace_list },
 	{ HTTP_PUT, "/v1/namespaces/{name}", W, api_namespace_put },
 	{ HTTP_DELETE, "/v1/namespaces/{name}", W, api_namespace_del },
@@ -36,8 +40,10 @@ const struct api_route api_routes[] = {
 	{ HTTP_POST, "/v1/rules/delete", W, api_rule_delete },
 	{ HTTP_POST, "/v1/rules/enable", W, api_rule_enable },
 	{ HTTP_POST, "/v1/rules/disable", W, api_rule_disable },
+	{ HTTP_POST, "/v1/rules/lint", R, api_rule_lint }, /* changes nothing */
 	{ HTTP_GET, "/v1/rules/{name}", R, api_rule_show },
 	{ HTTP_GET, "/v1/rules/{namespace}/{name}", R, api_rule_show },
+	{ HTTP_GET, "/v1/rules/{kind}/{namespace}/{name}", R, api_rule_show },
 	{ HTTP_GET, "/v1/export/rules", R, api_rule_export },
 	{ HTTP_GET, "/v1/modes", R, api_mode_list },
 	{ HTTP_POST, "/v1/modes/set", W, api_mode_set },
@@ -52,6 +58,10 @@ const struct api_route api_routes[] = {
 	{ HTTP_GET, "/v1/explain", R, api_explain },
 	{ HTTP_GET, "/v1/query", R, api_query },
 	{ HTTP_POST, "/v1/simulate", R, api_simulate }, /* changes nothing */
+	{ HTTP_POST, "/v1/diff", R, api_diff }, /* likewise */
+	{ HTTP_GET, "/v1/shadow", R, api_shadow_show },
+	{ HTTP_POST, "/v1/shadow", W, api_shadow_start },
+	{ HTTP_DELETE, "/v1/shadow", W, api_shadow_stop },
 	{ HTTP_GET, "/v1/topology", R, api_topology },
 	{ HTTP_GET, "/v1/topology/diff", R, api_topology_diff },
 	{ HTTP_GET, "/v1/changes", R, api_change_list },

@@ -20,6 +20,11 @@ int api_namespace_list(struct api *a, cJSON **ret);
 int api_namespace_put(struct api *a, cJSON **ret);
 int api_namespace_del(struct api *a, cJSON **ret);
 
+int api_service_list(struct api *a, cJSON **ret);
+int api_service_add(struct api *a, cJSON **ret);
+int api_service_show(struct api *a, cJSON **ret);
+int api_service_del(struct api *a, cJSON **ret);
+
 int api_access_list(struct api *a, cJSON **ret);
 int api_access_show(struct api *a, cJSON **ret);
 int api_access_confirm(struct api *a, cJSON **ret);
@@ -33,6 +38,7 @@ int api_rule_delete(struct api *a, cJSON **ret);
 int api_rule_enable(struct api *a, cJSON **ret);
 int api_rule_disable(struct api *a, cJSON **ret);
 int api_rule_export(struct api *a, cJSON **ret);
+int api_rule_lint(struct api *a, cJSON **ret);
 
 int api_mode_list(struct api *a, cJSON **ret);
 int api_mode_set(struct api *a, cJSON **ret);
@@ -50,6 +56,10 @@ int api_event_list(struct api *a, cJSON **ret);
 int api_explain(struct api *a, cJSON **ret);
 int api_query(struct api *a, cJSON **ret);
 int api_simulate(struct api *a, cJSON **ret);
+int api_diff(struct api *a, cJSON **ret);
+int api_shadow_show(struct api *a, cJSON **ret);
+int api_shadow_start(struct api *a, cJSON **ret);
+int api_shadow_stop(struct api *a, cJSON **ret);
 int api_topology(struct api *a, cJSON **ret);
 int api_topology_diff(struct api *a, cJSON **ret);
 

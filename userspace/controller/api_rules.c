@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/strparse.h"
 #include "controller/api_routes.h"
+#include "controller/kpolicies.h"
 #include "controller/rule_apply.h"
 #include "controller/rule_view.h"
 
@@ -83,6 +84,13 @@ static cJSON *view_rule(const struct rule *r, const struct htab *hits)
 	put_num(o, "hits", h ? (double)h->flows : 0);
 	put_time(o, "lastHit", h ? h->last_ns : 0);
 	return o;
+}
+
+static cJSON *view_kpolicy(const struct kpolicy *k, const struct htab *hits)
+{
+	const struct hits *h = hits ? htab_get_u64(hits, k->id) : NULL;
+
+	return kpolicy_view(k, h ? h->flows : 0, h ? h->last_ns : 0);
 }
 
 static bool selects_ns(const struct selector *s, size_t n, const struct words *ns)
@@ -163,6 +171,57 @@ static int by_name(const void *pa, const void *pb)
 	return d ? d : strcmp(a->name, b->name);
 }
 
+/* What is neither labelled nor switched is not found by labels or as disabled. */
+static bool kpolicy_matches(const struct rule_filter *f, const struct kpolicy *k)
+{
+	auto_free char *path = NULL, *text = NULL;
+
+	if (!kpolicy_in(k, &f->ns) || (!f->all_origins && kpolicy_origin(k) != f->origin) || f->enabled == 0 ||
+	    f->labels.n)
+		return false;
+	if (f->has_action) {
+		enum ir_effect want = f->action == CW_ACT_BLOCK ? IR_BLOCK : f->action == CW_ACT_ALERT ? IR_ALERT : IR_ALLOW;
+		size_t i = 0;
+
+		while (i < k->nrules && k->rules[i].effect != want)
+			i++;
+		if (i == k->nrules)
+			return false;
+	}
+	if (!f->search)
+		return true;
+	path = kpolicy_path(k);
+	text = kpolicy_text(k);
+	return (path && strcasestr(path, f->search)) || (text && strcasestr(text, f->search));
+}
+
+static int by_tier(const void *pa, const void *pb)
+{
+	const struct kpolicy *a = *(const struct kpolicy *const *)pa, *b = *(const struct kpolicy *const *)pb;
+	int d = (int)a->tier - (int)b->tier;
+
+	d = d ? d : (a->priority > b->priority) - (a->priority < b->priority);
+	d = d ? d : strcmp(a->ns ? a->ns : "", b->ns ? b->ns : "");
+	return d ? d : strcmp(a->name, b->name);
+}
+
+/* Matching Kubernetes policies by tier, priority and name; free the array. */
+static int kpolicies_sorted(const struct policy_state *st, const struct rule_filter *f, const struct kpolicy ***ret,
+			    size_t *n)
+{
+	const struct kpolicy **v = calloc(st->nkpolicies + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	*n = 0;
+	for (size_t i = 0; i < st->nkpolicies; i++)
+		if (kpolicy_matches(f, &st->kpolicies[i]))
+			v[(*n)++] = &st->kpolicies[i];
+	qsort(v, *n, sizeof(*v), by_tier);
+	*ret = v;
+	return 0;
+}
+
 /* Matching rules by namespace and name; free the array. */
 static int rules_sorted(const struct policy_state *st, const struct rule_filter *f, const struct rule ***ret, size_t *n)
 {
@@ -183,10 +242,11 @@ int api_rule_list(struct api *a, cJSON **ret)
 {
 	auto_cleanup(rule_filter_done) struct rule_filter f = { .origin = ORIGIN_MANUAL };
 	const struct policy_state *st = &a->c->state;
+	auto_free const struct kpolicy **kv = NULL;
 	auto_free const struct rule **v = NULL;
 	const char *action = api_q(a, "action");
 	struct list_meta m = { .scope = &f.ns };
-	size_t limit, hidden[ORIGIN_BASELINE + 1] = {};
+	size_t limit, nrules, nk, hidden[ORIGIN_BASELINE + 1] = {};
 	struct htab *hits;
 	cJSON *items, *k;
 	int e;
@@ -201,13 +261,15 @@ int api_rule_list(struct api *a, cJSON **ret)
 		e = fail_add(&a->f, -EINVAL, "filter.value", "query action", "allow, alert or block", NULL,
 			     "this is not an action");
 	f.has_action = action != NULL;
-	e = e ?: rules_sorted(st, &f, &v, &m.total);
+	e = e ?: rules_sorted(st, &f, &v, &nrules);
+	e = e ?: kpolicies_sorted(st, &f, &kv, &nk);
 	if (e)
 		return e;
+	m.total = nrules + nk;
 	hits = rule_hits(a->c);
 	items = cJSON_CreateArray();
 	for (size_t i = 0; i < m.total && i < limit; i++)
-		put_push(items, view_rule(v[i], hits));
+		put_push(items, i < nrules ? view_rule(v[i], hits) : view_kpolicy(kv[i - nrules], hits));
 	htab_free(hits, free);
 	m.truncated = m.total > limit ? m.total - limit : 0;
 	*ret = api_list(a->c, "RuleList", &m, items);
@@ -217,6 +279,11 @@ int api_rule_list(struct api *a, cJSON **ret)
 	for (size_t i = 0; i < st->nrules; i++)
 		hidden[st->rules[i].origin] += !f.all_origins && st->rules[i].origin != f.origin &&
 					       rule_in(&st->rules[i], &f.ns);
+	for (size_t i = 0; i < st->nkpolicies; i++) {
+		enum rule_origin o = kpolicy_origin(&st->kpolicies[i]);
+
+		hidden[o] += !f.all_origins && o != f.origin && kpolicy_in(&st->kpolicies[i], &f.ns);
+	}
 	for (int o = 0; o <= ORIGIN_BASELINE; o++)
 		if (hidden[o])
 			put_num(k, rule_origin_str(o), (double)hidden[o]);
@@ -226,14 +293,17 @@ int api_rule_list(struct api *a, cJSON **ret)
 static int no_rule(struct api *a, const char *at, const char *name)
 {
 	const struct policy_state *st = &a->c->state;
-	const char **words = calloc(st->nrules ? st->nrules : 1, sizeof(*words)), *near = NULL;
+	const char **words = calloc(st->nrules + st->nkpolicies + 1, sizeof(*words)), *near = NULL;
 	char where[400], expect[320];
+	size_t n = 0;
 	int e;
 
 	for (size_t i = 0; words && i < st->nrules; i++)
-		words[i] = st->rules[i].name;
-	if (words && st->nrules)
-		near = nearest_word(name, words, st->nrules);
+		words[n++] = st->rules[i].name;
+	for (size_t i = 0; words && i < st->nkpolicies; i++)
+		words[n++] = st->kpolicies[i].name;
+	if (n)
+		near = nearest_word(name, words, n);
 	snprintf(where, sizeof(where), "%s: \"%.300s\"", at, name);
 	snprintf(expect, sizeof(expect), "the name of a rule%s%.253s%s", near ? "; did you mean " : "", near ? near : "",
 		 near ? "?" : "");
@@ -242,15 +312,42 @@ static int no_rule(struct api *a, const char *at, const char *name)
 	return e;
 }
 
+static int show_kpolicy(struct api *a, const struct kpolicy *k, cJSON **ret)
+{
+	struct htab *hits = rule_hits(a->c);
+	cJSON *o = view_kpolicy(k, hits), *doc = kpolicy_object(k);
+
+	htab_free(hits, free);
+	if (!o || !doc) {
+		cJSON_Delete(o);
+		cJSON_Delete(doc);
+		return -ENOMEM;
+	}
+	cJSON_DeleteItemFromObjectCaseSensitive(o, "kind");
+	cJSON_AddStringToObject(o, "apiVersion", API_VERSION);
+	cJSON_AddStringToObject(o, "kind", "Rule");
+	cJSON_AddStringToObject(o, "ruleKind", kpolicy_kind_str(k->kind));
+	put_free(o, "yaml", yaml_print(doc));
+	put_item(o, "document", doc);
+	*ret = o;
+	return 0;
+}
+
 int api_rule_show(struct api *a, cJSON **ret)
 {
-	const char *ns = http_request_param(a->rq, "namespace"), *name = http_request_param(a->rq, "name");
-	const struct rule *r = ns ? state_rule(&a->c->state, ns, name) : rule_named(&a->c->state, name);
+	const char *kind = http_request_param(a->rq, "kind"), *ns = http_request_param(a->rq, "namespace");
+	const char *name = http_request_param(a->rq, "name");
+	const struct rule *r = kind ? NULL : ns ? state_rule(&a->c->state, ns, name) : rule_named(&a->c->state, name);
 	struct htab *hits;
 	cJSON *o, *doc;
 
-	if (!r)
-		return no_rule(a, "path", name);
+	if (!r) {
+		auto_free char *full = text_fmt("%s%s%s%s%s", kind ? kind : "", kind ? "/" : "", ns ? ns : "",
+						ns ? "/" : "", name);
+		const struct kpolicy *k = full ? kpolicy_named(&a->c->state, full) : NULL;
+
+		return k ? show_kpolicy(a, k, ret) : no_rule(a, "path", full ? full : name);
+	}
 	hits = rule_hits(a->c);
 	o = view_rule(r, hits);
 	htab_free(hits, free);
@@ -288,7 +385,7 @@ int api_rule_apply(struct api *a, cJSON **ret)
 	e = e ?: rule_apply_docs(&docs, prune, a->who, controller_now(a->c), &q.next, &q.touched);
 	if (e)
 		return e;
-	q.documents = docs.nrules + docs.nmodes + docs.nquarantines;
+	q.documents = docs.nrules + docs.nkpolicies + docs.nmodes + docs.nquarantines;
 	q.what = text_fmt("rule apply, %zu documents%s", q.documents, prune ? ", prune" : "");
 	return change_run(a, &q, ret);
 }
@@ -310,20 +407,35 @@ static int op_one(struct policy_state *next, const struct rule *r, enum rule_op 
 	return 0;
 }
 
+/* A Kubernetes policy has no switch: it is there or it is not. */
+static int op_kpolicy(struct api *a, struct policy_state *next, const struct kpolicy *k, enum rule_op op,
+		      const char *at)
+{
+	auto_free char *path = kpolicy_path(k), *cmd = path ? text_fmt("cellwall rule delete %s --dry-run", path) : NULL;
+
+	if (op == RULE_DELETE) {
+		state_kpolicy_del(next, (size_t)(k - next->kpolicies));
+		return 0;
+	}
+	return fail_add(&a->f, -EINVAL, "rule.kubernetes", at, "an AccessRule or ClusterAccessRule", cmd,
+			"%s is a Kubernetes object, which cannot be %s: change the object and apply it, or delete it",
+			path ? path : k->name, op == RULE_ENABLE ? "enabled" : "disabled");
+}
+
 static int op_names(struct api *a, const struct words *names, enum rule_op op, struct policy_state *next)
 {
 	int e = 0;
 
 	for (size_t i = 0; i < names->n; i++) {
 		const struct rule *r = rule_named(next, names->v[i]);
+		const struct kpolicy *k = r ? NULL : kpolicy_named(next, names->v[i]);
 		char at[64];
+		int one;
 
-		if (r) {
-			e = e ?: op_one(next, r, op, controller_now(a->c));
-			continue;
-		}
 		snprintf(at, sizeof(at), "body.names[%zu]", i);
-		e = no_rule(a, at, names->v[i]);
+		one = r ? op_one(next, r, op, controller_now(a->c)) :
+		      k ? op_kpolicy(a, next, k, op, at) : no_rule(a, at, names->v[i]);
+		e = e ?: one;
 	}
 	return e;
 }
@@ -351,6 +463,14 @@ static int op_filter(struct api *a, const cJSON *body, enum rule_op op, struct p
 		(void)op_one(next, &next->rules[i], op, controller_now(a->c)); /* cannot fail */
 		n++;
 	}
+	for (size_t i = next->nkpolicies; i-- > 0 && !e;) {
+		if (!kpolicy_matches(&f, &next->kpolicies[i]))
+			continue;
+		e = op_kpolicy(a, next, &next->kpolicies[i], op, "body");
+		n++;
+	}
+	if (e)
+		return e;
 	return n ? 0 : fail_add(&a->f, -ENOENT, "rule.not-found", "body", "rules that match", "cellwall rule list",
 				"no rule matches");
 }
@@ -395,21 +515,21 @@ int api_rule_disable(struct api *a, cJSON **ret)
 
 /* ---- export ------------------------------------------------------------------------------------------ */
 
-static int export_yaml(struct api *a, const struct rule **v, size_t n)
+static int export_yaml(struct api *a, const cJSON *docs)
 {
+	const cJSON *doc;
 	struct buf b;
 
 	buf_init(&b, EXPORT_BYTES_MAX);
 	buf_adds(&b, "");
-	for (size_t i = 0; i < n && !b.err; i++) {
-		auto_cleanup(cJSON_Deletep) cJSON *doc = rule_doc_to_json(v[i]);
-		auto_free char *text = doc ? yaml_print(doc) : NULL;
+	cJSON_ArrayForEach(doc, docs) {
+		auto_free char *text = yaml_print(doc);
 
-		if (!text) {
+		if (!text || b.err) {
 			buf_done(&b);
 			return -ENOMEM;
 		}
-		buf_printf(&b, "%s%s", i ? "---\n" : "", text);
+		buf_printf(&b, "%s%s", doc == docs->child ? "" : "---\n", text);
 	}
 	a->text = buf_take(&b, NULL);
 	a->text_type = "text/yaml";
@@ -419,24 +539,32 @@ static int export_yaml(struct api *a, const struct rule **v, size_t n)
 int api_rule_export(struct api *a, cJSON **ret)
 {
 	auto_cleanup(rule_filter_done) struct rule_filter f = { .all_origins = true, .enabled = -1 };
+	auto_cleanup(cJSON_Deletep) cJSON *items = NULL;
+	auto_free const struct kpolicy **kv = NULL;
 	auto_free const struct rule **v = NULL;
-	const char *format = api_q(a, "format") ?: "yaml";
+	const char *format = api_q(a, "format") ?: "yaml", *as = api_q(a, "as");
 	struct list_meta m = { .scope = &f.ns };
-	cJSON *items;
+	size_t nrules, nk;
 	int e;
 
 	e = api_q_words(a, "namespace", &f.ns);
 	e = e ?: read_origin(&a->f, api_q(a, "origin"), "query origin", &f);
 	if (!e && strcmp(format, "yaml") && strcmp(format, "json"))
 		e = fail_add(&a->f, -EINVAL, "query.value", "query format", "yaml or json", NULL, "this is not a format");
-	e = e ?: rules_sorted(&a->c->state, &f, &v, &m.total);
+	e = e ?: rules_sorted(&a->c->state, &f, &v, &nrules);
+	e = e ?: kpolicies_sorted(&a->c->state, &f, &kv, &nk);
 	if (e)
 		return e;
-	if (!strcmp(format, "yaml"))
-		return export_yaml(a, v, m.total);
+	if (as)
+		return api_export_as(a, as, v, nrules, kv, nk, &f.ns, ret);
 	items = cJSON_CreateArray();
-	for (size_t i = 0; i < m.total; i++)
+	for (size_t i = 0; i < nrules; i++)
 		put_push(items, rule_doc_to_json(v[i]));
-	*ret = api_list(a->c, "RuleDocumentList", &m, items);
+	for (size_t i = 0; i < nk; i++)
+		put_push(items, kpolicy_object(kv[i]));
+	m.total = nrules + nk;
+	if (!strcmp(format, "yaml"))
+		return export_yaml(a, items);
+	*ret = api_list(a->c, "RuleDocumentList", &m, take_ptr(items));
 	return *ret ? 0 : -ENOMEM;
 }

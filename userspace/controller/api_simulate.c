@@ -34,31 +34,17 @@ static cJSON *simulation(struct api *a, const struct policy_state *next, const s
 {
 	const struct controller *c = a->c;
 	cJSON *o = api_object("Simulation"), *k;
-	size_t n[256] = {};
 
 	if (!o)
 		return NULL;
-	for (size_t i = 0; i < items->n; i++)
-		n[(unsigned char)items->v[i].op]++;
 	put_num(o, "generation", (double)c->state.generation);
 	put_str(o, "as", as_enforce ? "enforce" : "live");
-	k = cJSON_AddObjectToObject(o, "candidate");
-	put_num(k, "add", (double)n['+']);
-	put_num(k, "change", (double)n['~']);
-	put_num(k, "delete", (double)n['-']);
-	put_num(k, "unchanged", (double)n['=']);
-	put_item(o, "changes", view_items(items));
+	view_candidate(o, items);
 	put_num(o, "accesses", (double)r->accesses);
 	put_num(o, "flows", (double)r->flows);
-	put_num(o, "breaks", (double)r->breaks);
-	put_num(o, "opens", (double)r->opens);
-	put_num(o, "differs", (double)r->differs);
 	put_num(o, "unchanged", (double)r->unchanged);
-	put_num(o, "unresolved", (double)r->unresolved);
-	k = cJSON_AddObjectToObject(o, "recorded");
-	put_time(k, "since", r->first_ns);
-	put_time(k, "until", r->last_ns);
-	put_num(k, "days", r->days);
+	view_effects(o, r);
+	k = view_recorded(c, o, r);
 	if (r->since_ns) {
 		int64_t days = (controller_now(c) - r->since_ns + DAY_NS - 1) / DAY_NS;
 
@@ -66,23 +52,11 @@ static cJSON *simulation(struct api *a, const struct policy_state *next, const s
 	} else {
 		cJSON_AddNullToObject(k, "askedDays");
 	}
-	put_num(k, "lost", (double)controller_loss(c, NULL));
 	put_num(o, "tookMs", ms);
 	k = cJSON_AddArrayToObject(o, "items");
 	for (size_t i = 0; i < r->n; i++)
 		put_push(k, view_access_change(&c->state, next, &r->items[i], r));
 	return o;
-}
-
-static int number_new(struct policy_state *st)
-{
-	/* Rules of a candidate have no number yet; verdicts need one to name them. */
-	uint32_t n = 0xf0000000u;
-
-	for (size_t i = 0; i < st->nrules; i++)
-		if (!st->rules[i].id)
-			st->rules[i].id = n++;
-	return 0;
 }
 
 int api_simulate(struct api *a, cJSON **ret)
@@ -116,7 +90,8 @@ int api_simulate(struct api *a, cJSON **ret)
 	(void)controller_flush(c); /* seen again by whoever changes something */
 	e = e ?: policy_state_copy(&c->state, &next);
 	e = e ?: rule_apply_docs(&docs, prune, a->who, controller_now(c), &next, &touched);
-	e = e ?: number_new(&next);
+	if (!e)
+		rule_apply_number(&next);
 	e = e ?: state_diff(&c->state, &next, &touched, &items);
 	e = e ?: controller_judge(c, &a->f, &j);
 	e = e ?: judge_candidate(j, &next, &a->f);

@@ -10,6 +10,7 @@
 #include "controller/api_routes.h"
 #include "controller/change.h"
 #include "controller/inventory.h"
+#include "controller/kpolicies.h"
 #include "controller/view.h"
 #include "flow/ready.h"
 
@@ -220,7 +221,13 @@ int api_ready(struct api *a, cJSON **ret)
 
 /* ---- status ---------------------------------------------------------------------------------------- */
 
-struct ns_sum { size_t workloads, pending, held, quarantined, guarded, bypassable, blind, interfaces; bool mixed; };
+struct ns_sum {
+	size_t workloads, pending, held, quarantined, guarded, bypassable, blind, interfaces;
+	bool mixed;
+	size_t inert;		/* Kubernetes policies on a workload whose mode does not enforce them */
+	const struct kpolicy *inert_first, *inert_last;
+	enum cw_mode inert_mode; /* of the first */
+};
 
 static struct ns_sum *sum_of(struct htab *t, const char *ns, size_t len)
 {
@@ -260,6 +267,42 @@ static int sum_guard(void *arg, const struct node_guard *g)
 	return 0;
 }
 
+/* Kubernetes policies that say something of a workload and drop nothing there, by its namespace. */
+static void sum_inert(struct htab *t, const struct policy_state *st)
+{
+	struct { const struct workload *w; enum cw_mode mode; } *v = calloc(st->nworkloads + 1, sizeof(*v));
+	size_t n = 0;
+
+	for (size_t i = 0; v && st->nkpolicies && i < st->nworkloads; i++) {
+		const struct mode_setting *from;
+		enum cw_action dflt;
+
+		v[n].w = &st->workloads[i];
+		policy_state_mode(st, v[n].w, &v[n].mode, &dflt, &from);
+		n += v[n].mode != CW_MODE_ENFORCE;
+	}
+	for (size_t i = 0; n && i < st->nkpolicies; i++) {
+		const struct kpolicy *k = &st->kpolicies[i];
+
+		for (size_t j = 0; j < n; j++) {
+			struct ns_sum *s;
+
+			if ((v[j].mode != CW_MODE_OFF && st->enforce_always & 1u << k->tier) ||
+			    !kpolicy_selects(st, k, v[j].w))
+				continue;
+			s = sum_of(t, v[j].w->ns, strlen(v[j].w->ns));
+			if (!s || s->inert_last == k)
+				continue;
+			s->inert_last = k;
+			if (s->inert++)
+				continue;
+			s->inert_first = k;
+			s->inert_mode = v[j].mode;
+		}
+	}
+	free(v);
+}
+
 /* One pass over everything, by namespace. NULL: no memory. */
 static struct htab *ns_sums(struct controller *c)
 {
@@ -287,21 +330,24 @@ static struct htab *ns_sums(struct controller *c)
 		if (!str_eq(x->src->ns, x->dst->ns))
 			sum_access(t, x, x->dst->ns);
 	}
+	if (t)
+		sum_inert(t, &c->state);
 	if (t && c->ops->guards)
 		(void)c->ops->guards(c->node, sum_guard, t); /* none known is shown as 0 of 0 */
 	return t;
 }
 
-static void note(cJSON *arr, const char *name, uint64_t count)
+static cJSON *note(cJSON *arr, const char *name, uint64_t count)
 {
 	cJSON *o;
 
 	if (!count)
-		return;
+		return NULL;
 	o = cJSON_CreateObject();
 	put_str(o, "name", name);
 	put_num(o, "count", (double)count);
 	put_push(arr, o);
+	return o;
 }
 
 static cJSON *ns_status(struct controller *c, const char *ns, const struct htab *sums)
@@ -313,7 +359,7 @@ static cJSON *ns_status(struct controller *c, const char *ns, const struct htab 
 	uint64_t would, drop;
 	enum cw_mode mode;
 	enum cw_action dflt;
-	cJSON *o = cJSON_CreateObject(), *k;
+	cJSON *o = cJSON_CreateObject(), *k, *inert;
 	bool ready = controller_ready(c, ns, NULL);
 
 	policy_state_mode(&c->state, &any, &mode, &dflt, &from);
@@ -339,6 +385,14 @@ static cJSON *ns_status(struct controller *c, const char *ns, const struct htab 
 	note(k, "mixed-modes", s->mixed);
 	note(k, "held", s->held);
 	note(k, "lost", controller_loss(c, ns));
+	inert = note(k, "policy-not-in-force", s->inert);
+	if (inert) {
+		auto_free char *name = kpolicy_name(s->inert_first);
+
+		put_str(inert, "kind", kpolicy_kind_str(s->inert_first->kind));
+		put_str(inert, "rule", name);
+		put_str(inert, "mode", cw_mode_str(s->inert_mode));
+	}
 	note(k, "not-ready", !ready);
 	return o;
 }
@@ -377,7 +431,8 @@ static void sums_json(struct controller *c, cJSON *o)
 	for (int i = 0; i < 4; i++)
 		put_num(k, word[i], (double)n[i]);
 	k = cJSON_AddObjectToObject(o, "rules");
-	put_num(k, "total", (double)c->state.nrules);
+	put_num(k, "total", (double)(c->state.nrules + c->state.nkpolicies));
+	put_num(k, "kubernetes", (double)c->state.nkpolicies);
 	put_num(k, "manual", (double)manual);
 	put_num(k, "learned", (double)learned);
 	put_num(k, "enabled", (double)enabled);

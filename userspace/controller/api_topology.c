@@ -9,7 +9,8 @@
 #include "base/cleanup.h"
 #include "base/strparse.h"
 #include "controller/api_routes.h"
-#include "controller/change.h"
+#include "controller/kpolicies.h"
+#include "controller/services.h"
 #include "topology/graph.h"
 
 static enum graph_state graph_state_of(const struct access *a)
@@ -34,8 +35,9 @@ static int add_workload(struct controller *c, struct graph *g, const struct work
 			const struct htab *blind)
 {
 	auto_free char *pod = workload_pod_ref(w), *ctrl = workload_group_ref(w), *ns = text_fmt("ns/%s", w->ns);
-	auto_free char *by_label = NULL;
+	auto_free char *by_label = NULL, *by_service = NULL;
 	struct graph_node n = { .ref = pod, .ns = w->ns, .kind = "pod", .name = w->name, .members = 1 };
+	const struct service *svc;
 	const char *v;
 
 	if (!pod || !ctrl || !ns)
@@ -45,6 +47,9 @@ static int add_workload(struct controller *c, struct graph *g, const struct work
 	n.at[GRAPH_CONTROLLER] = ctrl;
 	n.at[GRAPH_LABEL] = by_label;
 	n.at[GRAPH_NAMESPACE] = ns;
+	svc = service_of(&c->state, w);
+	by_service = svc ? service_ref(svc) : NULL;
+	n.at[GRAPH_SERVICE] = by_service;
 	if (policy_state_quarantine(&c->state, w))
 		n.flags |= GRAPH_NODE_QUARANTINED;
 	if (htab_has(blind, pod, strlen(pod)))
@@ -74,7 +79,9 @@ static int add_group(struct graph *g, const struct access_end *e)
 	ns = text_fmt("ns/%s", e->ns);
 	if (!ns)
 		return -ENOMEM;
-	n.kind = e->kind == ACCESS_CONTROLLER ? kind_short(e->controller_kind) : NULL;
+	n.kind = e->kind == ACCESS_CONTROLLER ? kind_short(e->controller_kind) : e->kind == ACCESS_SERVICE ? "svc" : NULL;
+	if (e->kind == ACCESS_SERVICE)
+		n.at[GRAPH_SERVICE] = e->ref;
 	n.at[GRAPH_NAMESPACE] = ns;
 	return graph_node_add(g, &n);
 }
@@ -105,11 +112,11 @@ static void pair_add(struct pair *p, const struct access_counts *k, const struct
 static int add_pair(const struct controller *c, struct graph *g, const struct access *a, const struct pair *p)
 {
 	uint32_t by = a->side[CW_EGRESS].verdict.rule ?: a->side[CW_INGRESS].verdict.rule;
-	const struct rule *r = state_rule_id(&c->state, by);
-	auto_free char *rule = r ? rule_ref(r) : NULL;
+	auto_free char *rule = state_id_ref(&c->state, by);
 	char port[40];
+	auto_free char *svc = a->dst->kind == ACCESS_SERVICE ? text_fmt("svc/%s", a->dst->pod) : NULL;
 	const struct graph_access x = {
-		.id = a->id, .src = p->src, .dst = p->dst, .port = access_port_str(a, port), .rule = rule,
+		.service = svc, .id = a->id, .src = p->src, .dst = p->dst, .port = access_port_str(a, port), .rule = rule,
 		.state = graph_state_of(a), .outcome = { p->side[0].outcome, p->side[1].outcome },
 		.flows = p->flows, .answered = p->answered, .bytes = p->bytes,
 		.first_ns = p->first_ns, .last_ns = p->last_ns,
@@ -159,7 +166,9 @@ static int add_pods(const struct controller *c, struct graph *g, const struct ac
 
 		for (; i < n && !by_refs(&v[first], &v[i]); i++)
 			pair_add(&p, &v[i]->c, v[i]->side, v[i]->first_ns, v[i]->last_ns);
-		e = add_point(g, v[first]->src) ?: add_point(g, v[first]->dst) ?: add_pair(c, g, a, &p);
+		e = add_point(g, v[first]->src);
+		e = e ?: a->dst->kind == ACCESS_SERVICE ? add_group(g, a->dst) : add_point(g, v[first]->dst);
+		e = e ?: add_pair(c, g, a, &p);
 	}
 	return e;
 }

@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "controller/api_routes.h"
 #include "controller/inventory.h"
+#include "controller/kpolicies.h"
 #include "controller/rule_view.h"
 #include "controller/view.h"
 #include "policy/rule_doc.h"
@@ -174,6 +175,36 @@ static bool selector_has(const struct selector *s, const struct rule *r, const s
 	       (!str_set(s->pod) || str_eq(s->pod, w->name)) && (!str_set(s->pod_uid) || str_eq(s->pod_uid, w->uid));
 }
 
+static void workload_kpolicy(const struct kpolicy *k, cJSON *arr)
+{
+	static const char *const word[] = { [IR_BLOCK] = "block", [IR_ALERT] = "alert", [IR_ALLOW] = "allow",
+					    [IR_PASS] = "pass", [IR_ISOLATE] = "isolate" };
+
+	for (int side = 0; side < 2; side++) {
+		enum ir_effect effect = IR_ISOLATE;
+		bool speaks = k->isolates[side], mixed = false, any = false;
+		cJSON *e;
+
+		for (size_t i = 0; i < k->nrules; i++) {
+			if ((int)k->rules[i].side != side)
+				continue;
+			mixed = mixed || (any && k->rules[i].effect != effect);
+			effect = k->rules[i].effect;
+			speaks = any = true;
+		}
+		if (!speaks)
+			continue;
+		e = cJSON_CreateObject();
+		put_str(e, "side", side == CW_EGRESS ? "egress" : "ingress");
+		put_free(e, "name", kpolicy_path(k));
+		put_str(e, "origin", rule_origin_str(kpolicy_origin(k)));
+		put_str(e, "action", mixed ? "mixed" : word[effect]);
+		cJSON_AddBoolToObject(e, "enabled", true);
+		put_free(e, "summary", kpolicy_text(k));
+		put_push(arr, e);
+	}
+}
+
 static void workload_rules(struct api *a, const struct workload *w, cJSON *o)
 {
 	const struct policy_state *st = &a->c->state;
@@ -203,6 +234,9 @@ static void workload_rules(struct api *a, const struct workload *w, cJSON *o)
 			put_push(arr, e);
 		}
 	}
+	for (size_t i = 0; i < st->nkpolicies; i++)
+		if (kpolicy_selects(st, &st->kpolicies[i], w))
+			workload_kpolicy(&st->kpolicies[i], arr);
 }
 
 int api_workload_show(struct api *a, cJSON **ret)

@@ -11,12 +11,11 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/strparse.h"
+#include "controller/kpolicies.h"
 #include "controller/plan.h"
+#include "controller/rule_apply.h"
 #include "controller/view.h"
 #include "store/store_access.h"
-
-/* Rule numbers of a dry run: none of the series is used up for what may never be. */
-#define DRY_RULE_IDS 0xf0000000u
 
 void change_req_done(struct change_req *q)
 {
@@ -30,6 +29,13 @@ void change_req_done(struct change_req *q)
 	memset(q, 0, sizeof(*q));
 }
 
+static const char *const flows_words[] = { [POLICY_CUT] = "cut", [POLICY_RESET] = "reset", [POLICY_KEEP] = "keep" };
+
+const char *flows_str(enum policy_flows f)
+{
+	return (unsigned)f < ARRAY_SIZE(flows_words) ? flows_words[f] : NULL;
+}
+
 static int bad_query(struct api *a, const char *name, const char *value, const char *expected)
 {
 	char at[200];
@@ -40,7 +46,7 @@ static int bad_query(struct api *a, const char *name, const char *value, const c
 
 int change_req_begin(struct api *a, struct change_req *q)
 {
-	const char *gen = api_q(a, "ifGeneration"), *window = api_q(a, "confirm");
+	const char *gen = api_q(a, "ifGeneration"), *window = api_q(a, "confirm"), *flows = api_q(a, "flows");
 	struct words accept = {};
 	uint64_t ms;
 	int dry, e;
@@ -53,6 +59,16 @@ int change_req_begin(struct api *a, struct change_req *q)
 			e = bad_query(a, "confirm", window, "a duration from 1s to 24h");
 		else
 			q->confirm_ms = (int64_t)ms;
+	}
+	if (flows) {
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(flows_words) && strcmp(flows, flows_words[i]))
+			i++;
+		if (i == ARRAY_SIZE(flows_words))
+			e = bad_query(a, "flows", flows, "keep, cut or reset");
+		else
+			q->flows = (enum policy_flows)i;
 	}
 	if (api_q_words(a, "accept", &accept))
 		e = -ENOMEM;
@@ -112,22 +128,44 @@ static int check_window(struct controller *c, const struct change_req *q, struct
 			"generation %llu is waiting to be confirmed", (unsigned long long)c->window.generation);
 }
 
+/* An emergency cuts, whatever else the same documents say. */
+static int check_flows(const struct change_req *q, const struct plan *p, struct fail_list *f)
+{
+	for (size_t i = 0; i < p->items.n && q->flows == POLICY_KEEP; i++)
+		if (p->items.v[i].tightens && !strcmp(p->items.v[i].kind, "quarantine"))
+			return fail_add(f, -EINVAL, "change.keep-quarantine", q->what, "--cut or --reset, or the quarantine on its own",
+					"cellwall quarantine add REF --reason TEXT", "the quarantine of %s cannot keep live flows",
+					p->items.v[i].name);
+	return 0;
+}
+
+/* Rules and Kubernetes policies share one series: a verdict carries nothing but the number. */
+static int number_one(struct controller *c, const struct change_req *q, uint32_t *dry, uint32_t *id)
+{
+	uint64_t n = (*dry)++;
+	int e;
+
+	if (*id)
+		return 0;
+	if (!q->dry_run) {
+		e = store_number_next(c->store, "rule", &n);
+		if (e)
+			return e;
+	}
+	*id = (uint32_t)n;
+	return 0;
+}
+
 static int number_rules(struct controller *c, struct change_req *q)
 {
-	for (size_t i = 0; i < q->next.nrules; i++) {
-		uint64_t n = DRY_RULE_IDS + i;
-		int e;
+	uint32_t dry = RULE_CANDIDATE_IDS;
+	int e = 0;
 
-		if (q->next.rules[i].id)
-			continue;
-		if (!q->dry_run) {
-			e = store_number_next(c->store, "rule", &n);
-			if (e)
-				return e;
-		}
-		q->next.rules[i].id = (uint32_t)n;
-	}
-	return 0;
+	for (size_t i = 0; i < q->next.nrules && !e; i++)
+		e = number_one(c, q, &dry, &q->next.rules[i].id);
+	for (size_t i = 0; i < q->next.nkpolicies && !e; i++)
+		e = number_one(c, q, &dry, &q->next.kpolicies[i].id);
+	return e;
 }
 
 static int store_failed(struct controller *c, int e, struct fail_list *f)
@@ -187,7 +225,7 @@ static int record(struct controller *c, struct change_req *q, const struct plan 
 	struct change rec = {
 		.generation = q->next.generation, .base = c->state.generation, .what = q->what,
 		.who = (char *)q->who, .via = (char *)q->via, .at_ns = now, .until_ns = until,
-		.state = until ? CHANGE_OPEN : CHANGE_APPLIED,
+		.state = until ? CHANGE_OPEN : CHANGE_APPLIED, .flows = q->flows,
 	};
 	int e;
 
@@ -226,12 +264,12 @@ static int put_in_force(struct controller *c, struct change_req *q, const struct
 	e = store_commit(c->store);
 	if (e)
 		return store_failed(c, e, f);
-	e = c->ops->commit(c->node, receipt);
+	e = c->ops->commit(c->node, q->flows, receipt);
 	receipt_name(c, receipt);
 	if (e < 0)
 		return undo_commit(c, q, receipt, e, f);
 	receipt->generation = q->next.generation;
-	receipt->flows_cut = (uint32_t)p->cut; /* as counted for the plan, a moment ago */
+	plan_receipt(q, p, receipt); /* as counted for the plan, a moment ago */
 	(void)store_receipt_put(c->store, q->next.generation, receipt); /* the change holds without it */
 	change_release(c, q->who);
 	c->receipt = *receipt;
@@ -247,6 +285,7 @@ static int put_in_force(struct controller *c, struct change_req *q, const struct
 	c->state = q->next;
 	q->next = (struct policy_state){ .generation = c->state.generation };
 	policy_state_done(&old);
+	c->shadow_stale = true;
 	if (until) {
 		c->window.generation = c->state.generation;
 		c->window.base = base;
@@ -291,10 +330,13 @@ int change_make(struct controller *c, struct change_req *q, struct fail_list *f,
 	e = e ?: check_window(c, q, f);
 	if (e)
 		return e;
-	if (q->next.nrules > STATE_RULES_MAX)
+	if (q->next.nrules + q->next.nkpolicies > STATE_RULES_MAX)
 		return fail_add(f, -E2BIG, "rule.too-many", q->what, "at most 100000 rules", NULL,
-				"there would be %zu rules", q->next.nrules);
+				"there would be %zu rules", q->next.nrules + q->next.nkpolicies);
 	e = state_diff(&c->state, &q->next, &q->touched, &p.items);
+	if (e)
+		return e;
+	e = check_flows(q, &p, f);
 	if (e)
 		return e;
 	for (size_t i = 0; i < p.items.n; i++)

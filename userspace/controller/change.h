@@ -29,6 +29,7 @@ struct change_req {
 	bool has_if;
 	uint64_t if_generation;
 	int64_t confirm_ms;
+	enum policy_flows flows;	/* what becomes of standing flows */
 	char *undo;			/* command; NULL: change revert GENERATION; owned */
 	struct words touched;		/* rules named by the caller: unchanged ones are listed with = */
 	struct words confirming;	/* access ids that get a learned rule: a higher tier may still block them */
@@ -40,7 +41,8 @@ struct change_req {
 	struct cJSON *still_blocked;	/* likewise */
 };
 void change_req_done(struct change_req *q);
-/* Reads dryRun, ifGeneration, confirm, accept from the query; copies the state into q->next. */
+const char *flows_str(enum policy_flows f); /* cut, reset, keep */
+/* Reads dryRun, ifGeneration, confirm, accept, flows from the query; copies the state into q->next. */
 int change_req_begin(struct api *a, struct change_req *q);
 
 /*

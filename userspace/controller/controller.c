@@ -16,6 +16,8 @@
 #include "controller/change.h"
 #include "controller/inventory.h"
 #include "controller/judge.h"
+#include "controller/services.h"
+#include "controller/shadow.h"
 #include "flow/ready.h"
 #include "store/store_access.h"
 
@@ -122,6 +124,7 @@ void controller_dirty(struct controller *c)
 {
 	c->dirty = true;
 	c->judge_stale = true;
+	c->shadow_stale = true;
 	if (c->started && !c->closing && !uv_is_active((uv_handle_t *)&c->push))
 		uv_timer_start(&c->push, push_cb, PUSH_DELAY_MS, 0);
 }
@@ -164,6 +167,7 @@ void controller_tick(struct controller *c)
 	if (!c->in_sync)
 		c->dirty = true;
 	(void)controller_flush(c); /* a refusal is shown by status and tried again */
+	shadow_tick(c);
 }
 
 static void tick_cb(uv_timer_t *t)
@@ -258,6 +262,7 @@ static int load(struct controller *c, const struct controller_config *cfg, struc
 	e = store_open(cfg->store_path, controller_now(c), f, &c->store);
 	if (e)
 		return e;
+	store_keep_generations(c->store, cfg->generations ?: 100);
 	e = store_state_load(c->store, 0, &c->state);
 	e = e == -ENOENT ? 0 : e; /* a new store: generation 0 */
 	e = e ?: state_config(c, cfg);
@@ -265,11 +270,13 @@ static int load(struct controller *c, const struct controller_config *cfg, struc
 	e = e ?: store_access_load(c->store, c->book);
 	e = e ?: store_namespace_each(c->store, load_namespace, c);
 	e = e ?: store_workload_each(c->store, load_workload, c);
+	e = e ?: services_load(c);
 	if (!e && store_moved(c->store))
 		e = store_hold_set(c->store, controller_now(c));
 	e = e ?: store_hold_get(c->store, &c->held_ns);
 	e = e ?: hours_load(c);
 	e = e ?: change_window_restore(c);
+	e = e ?: shadow_restore(c);
 	if (e && f && !f->n)
 		fail_add(f, e, "server.store", cfg->store_path, "a readable store", "restore it from a backup",
 			 "the store cannot be loaded: %s", store_error(c->store) ?: strerror(-e));
@@ -287,6 +294,7 @@ static void declared_free(void *p)
 static void controller_free(struct controller *c)
 {
 	judge_free(c->judge);
+	shadow_free(c->shadow);
 	access_book_free(c->book);
 	if (c->store)
 		store_close(c->store);

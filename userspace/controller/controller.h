@@ -43,6 +43,8 @@ struct controller_config {
 	uint32_t scan_ports, scan_peers;    /* 100, 50 */
 	uint32_t scan_window_s;		    /* 60 */
 
+	uint32_t generations;		    /* states kept for a rollback; 100 */
+
 	/* Who may change things through the socket: root always, and these. */
 	const uid_t *write_uids;	size_t nwrite_uids;
 	const gid_t *write_gids;	size_t nwrite_gids;

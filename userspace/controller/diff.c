@@ -8,6 +8,7 @@
 #include "base/strparse.h"
 #include "base/vec.h"
 #include "controller/change.h"
+#include "controller/kpolicies.h"
 #include "controller/rule_view.h"
 
 void change_items_done(struct change_items *l)
@@ -349,6 +350,7 @@ int state_diff(const struct policy_state *old, const struct policy_state *next, 
 
 	e = e ?: diff_quarantines(old, next, &l);
 	e = e ?: diff_rules(old, next, touched, &l);
+	e = e ?: state_kpolicies_diff(old, next, touched, &l);
 	if (e) {
 		change_items_done(&l);
 		return e;

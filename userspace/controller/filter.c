@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "controller/change.h"
+#include "controller/kpolicies.h"
 #include "controller/priv.h"
 
 const char *const filter_keys[] = { "namespace", "src", "dst", "peer", "port", "verdict", "side", "reason", "rule",
@@ -161,14 +161,15 @@ static int read_words(struct filter *f, filter_get *get, const void *from, const
 	s = get(from, "rule");
 	if (s) {
 		const struct rule *r = rule_named(&c->state, s);
+		const struct kpolicy *k = r ? NULL : kpolicy_named(&c->state, s);
 
 		f->rule = strdup(s);
 		if (!f->rule)
 			return -ENOMEM;
-		if (!r)
+		if (!r && !k)
 			e = bad(fails, at, "rule", s, "the name of a rule");
 		else
-			f->rule_id = r->id;
+			f->rule_id = r ? r->id : k->id;
 	}
 	return e;
 }
@@ -256,20 +257,25 @@ static bool has_text(const char *hay, const char *needle)
 		return false;								\
 } while (0)
 
+static bool origin_is(const struct policy_state *st, uint32_t id, enum rule_origin origin)
+{
+	const struct rule *r = state_rule_id(st, id);
+	const struct kpolicy *k = r ? NULL : state_kpolicy_id(st, id);
+
+	return r ? r->origin == origin : k && kpolicy_origin(k) == origin;
+}
+
 static bool sides_match(const struct filter *f, const struct filter_row *r, const struct policy_state *st)
 {
 	bool v = false, why = false, rule = false, origin = false;
 
 	for (int s = 0; s < 2; s++) {
-		const struct rule *by;
-
 		if (f->side >= 0 && f->side != s)
 			continue;
 		v = v || f->verdicts & 1u << r->outcome[s];
 		why = why || r->reason[s] == f->reason;
 		rule = rule || (f->rule_id && r->rule[s] == f->rule_id);
-		by = f->has_origin ? state_rule_id(st, r->rule[s]) : NULL;
-		origin = origin || (by && by->origin == f->origin);
+		origin = origin || (f->has_origin && origin_is(st, r->rule[s], f->origin));
 	}
 	if (f->verdicts)
 		CHECK(FF_VERDICT, v);

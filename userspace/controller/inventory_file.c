@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "controller/change.h"
 #include "controller/inventory.h"
+#include "controller/services.h"
 #include "policy/rule_doc.h"
 
 /* Not both in the file and through the API: neither would know what the other means. */
@@ -31,6 +32,47 @@ static int check_clash(struct controller *c, const struct rule_docs *d, struct f
 		snprintf(next, sizeof(next), "cellwall workload remove %.63s/pod/%.253s", w->ns, w->name);
 		e = fail_add(f, -EEXIST, "workload.declared", at, "a name the API does not use", next,
 			     "the workload is declared through the API");
+	}
+	for (size_t i = 0; i < d->nservices; i++) {
+		const struct service *s = &d->services[i];
+		char at[512], next[400];
+
+		if (!state_service(&c->state, s->ns, s->name) || service_from_file(c, s->ns, s->name))
+			continue;
+		snprintf(at, sizeof(at), "%.200s:%u, service %.63s/%.63s", d->services_at[i].file, d->services_at[i].line, s->ns,
+			 s->name);
+		snprintf(next, sizeof(next), "cellwall service remove %.63s/svc/%.63s", s->ns, s->name);
+		e = fail_add(f, -EEXIST, "service.declared", at, "a name the API does not use", next,
+			     "the service is declared through the API");
+	}
+	return e;
+}
+
+static int put_services(struct controller *c, const struct rule_docs *d, size_t *put)
+{
+	int e = 0;
+
+	for (size_t i = c->state.nservices; i-- > 0 && !e;) {
+		const struct service *s = &c->state.services[i];
+		auto_free char *ns = NULL, *name = NULL;
+		bool kept = !service_from_file(c, s->ns, s->name);
+
+		for (size_t k = 0; k < d->nservices && !kept; k++)
+			kept = str_eq(d->services[k].ns, s->ns) && str_eq(d->services[k].name, s->name);
+		if (kept)
+			continue;
+		ns = strdup(s->ns);
+		name = strdup(s->name);
+		e = ns && name ? service_remove(c, ns, name) : -ENOMEM;
+		*put += !e;
+	}
+	for (size_t i = 0; i < d->nservices && !e; i++) {
+		const struct service *o = state_service(&c->state, d->services[i].ns, d->services[i].name);
+
+		if (o && service_same(o, &d->services[i]))
+			continue;
+		e = service_put(c, &d->services[i], true);
+		*put += !e;
 	}
 	return e;
 }
@@ -61,7 +103,7 @@ int inventory_load(struct controller *c, struct fail_list *f)
 {
 	auto_cleanup(rule_docs_done) struct rule_docs d = {};
 	auto_free char *text = NULL;
-	size_t len, put = 0, removed = 0;
+	size_t len, put = 0, removed = 0, svc = 0;
 	int e;
 
 	e = read_all_path(c->inventory_path, INVENTORY_BYTES_MAX, &text, &len);
@@ -71,7 +113,7 @@ int inventory_load(struct controller *c, struct fail_list *f)
 	e = rule_docs_parse(c->inventory_path, text, len, NULL, f, &d);
 	if (e)
 		return e;
-	if (d.nrules || d.nmodes || d.nquarantines)
+	if (d.nrules || d.nmodes || d.nquarantines || d.nkpolicies)
 		return fail_add(f, -EINVAL, "inventory.kind", c->inventory_path, "documents of kind Inventory only",
 				"cellwall rule apply -f FILE", "rules, modes and quarantines do not belong into the inventory");
 	e = check_clash(c, &d, f);
@@ -86,7 +128,11 @@ int inventory_load(struct controller *c, struct fail_list *f)
 		e = inventory_put(c, &w->w, w->netns, true);
 		put += !e;
 	}
+	e = e ?: put_services(c, &d, &svc);
 	controller_attach_pending(c);
+	if (!e && svc)
+		controller_note(c, "inventory.services", NULL, NULL, "%zu services declared, %zu new, changed or removed",
+				d.nservices, svc);
 	if (!e && (put || removed))
 		controller_note(c, "inventory.loaded", NULL, NULL, "%zu workloads declared, %zu new or changed, %zu removed",
 				d.nworkloads, put, removed);

@@ -59,8 +59,10 @@ struct node_guard {
  */
 struct node_access {
 	struct workload_ref { char *ns, *name, *uid; } src_wl, dst_wl; /* empty when not a workload */
+	bool dst_service;			/* dst_wl names a service, which the source was judged by */
 	uint32_t src_reserved, dst_reserved;	/* enum cw_reserved_id when not a workload, else 0 */
 	struct addr src_addr, dst_addr;		/* set where the end is an address (world dst, unknown) */
+	char *dst_fqdn;				/* name by which the source knows dst_addr, or NULL */
 	uint8_t proto, family;
 	uint16_t port;				/* host order; ICMP type << 8 | code */
 	uint64_t instance;			/* of the kernel's set of maps */
@@ -86,12 +88,13 @@ struct node_ops {
 	 * the fault in f and the receipt saying why. One prepared state at a time. */
 	int (*prepare)(void *node, const struct policy_state *next, struct fail_list *f,
 		       struct node_receipt *ret);
-	/* Puts the prepared state in force. Cannot fail for lack of room. */
-	int (*commit)(void *node, struct node_receipt *ret);
+	/* Puts the prepared state in force; `how` says what becomes of standing flows. Cannot fail for lack
+	 * of room. */
+	int (*commit)(void *node, enum policy_flows how, struct node_receipt *ret);
 	void (*abort)(void *node);
 	/* Live flows; stops when fn returns non-zero. */
 	int (*flows)(void *node, int (*fn)(void *arg, const struct node_flow *fl), void *arg);
-	/* Flows that the prepared state would end. */
+	/* Flows that pass now and that the prepared state would end, unless it is committed with keep. */
 	int (*flows_cut)(void *node, int (*fn)(void *arg, const struct node_flow *fl), void *arg);
 	int (*guards)(void *node, int (*fn)(void *arg, const struct node_guard *g), void *arg);
 	/* Drain of accesses now (tests and commands that must not be a drain period behind). */

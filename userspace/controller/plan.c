@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/strparse.h"
+#include "controller/rule_set.h"
 #include "controller/view.h"
 
 void plan_done(struct plan *p)
@@ -140,7 +141,7 @@ int plan_make(struct controller *c, const struct change_req *q, struct plan *p)
 	e = plan_needs(c, q, p);
 	if (e)
 		return e;
-	p->can_drop = p->cut || p->replay.breaks;
+	p->can_drop = (p->cut && q->flows != POLICY_KEEP) || p->replay.breaks;
 	for (size_t i = 0; i < p->items.n; i++) {
 		const struct change_item *it = &p->items.v[i];
 
@@ -148,7 +149,9 @@ int plan_make(struct controller *c, const struct change_req *q, struct plan *p)
 		p->can_drop = p->can_drop || (it->tightens && strcmp(it->kind, "rule"));
 	}
 	p->can_drop = p->can_drop || (rules && anything_enforced(&q->next));
-	return 0;
+	for (size_t i = 0; i < p->items.n && q->dry_run; i++)
+		p->compared = p->compared || (p->items.v[i].op != '=' && !strcmp(p->items.v[i].kind, "rule"));
+	return p->compared ? rule_set_ranges(c, &q->next, &p->ranges) : 0;
 }
 
 static void counts_json(cJSON *o, const struct change_req *q, const struct plan *p)
@@ -182,15 +185,8 @@ static void accesses_json(const struct controller *c, cJSON *o, const struct cha
 		put_push(arr, view_access_change(&c->state, &q->next, &r->items[i], r));
 	k = cJSON_AddObjectToObject(o, "accessCounts");
 	put_num(k, "recorded", (double)r->accesses);
-	put_num(k, "breaks", (double)r->breaks);
-	put_num(k, "opens", (double)r->opens);
-	put_num(k, "differs", (double)r->differs);
-	put_num(k, "unresolved", (double)r->unresolved);
-	k = cJSON_AddObjectToObject(o, "recorded");
-	put_time(k, "since", r->first_ns);
-	put_time(k, "until", r->last_ns);
-	put_num(k, "days", r->days);
-	put_num(k, "lost", (double)controller_loss(c, NULL));
+	view_effects(k, r);
+	(void)view_recorded(c, o, r);
 }
 
 static void window_json(const struct controller *c, cJSON *o, const struct change_req *q)
@@ -216,6 +212,37 @@ static void window_json(const struct controller *c, cJSON *o, const struct chang
 	}
 }
 
+static void flows_json(cJSON *o, const struct change_req *q, const struct plan *p)
+{
+	bool keep = q->flows == POLICY_KEEP;
+	cJSON *k;
+
+	put_str(o, "flows", flows_str(q->flows));
+	put_item(o, keep ? "flowsKept" : "flowsCut",
+		 p->flows_cut ? cJSON_Duplicate(p->flows_cut, 1) : cJSON_CreateArray());
+	cJSON_AddArrayToObject(o, keep ? "flowsCut" : "flowsKept");
+	k = cJSON_AddObjectToObject(o, "flowCounts");
+	put_num(k, "live", (double)p->live);
+	put_num(k, "cut", keep ? 0 : (double)p->cut);
+	put_num(k, "kept", keep ? (double)p->cut : 0);
+}
+
+void plan_receipt(const struct change_req *q, const struct plan *p, struct node_receipt *receipt)
+{
+	const cJSON *first = p->flows_cut ? p->flows_cut->child : NULL;
+	bool keep = q->flows == POLICY_KEEP;
+
+	receipt->flows_cut = keep ? 0 : (uint32_t)p->cut;
+	if (!p->cut || *receipt->note)
+		return;
+	if (keep)
+		snprintf(receipt->note, sizeof(receipt->note), "%zu live flows kept", p->cut);
+	else if (first)
+		snprintf(receipt->note, sizeof(receipt->note), "%.100s -> %.100s%s%s", json_str(first, "src") ?: "-",
+			 json_str(first, "dst") ?: "-", p->cut > 1 ? " and more" : "",
+			 q->flows == POLICY_RESET ? ", with resets" : "");
+}
+
 cJSON *plan_json(const struct controller *c, const struct change_req *q, const struct plan *p)
 {
 	cJSON *o = api_object("Plan"), *k;
@@ -238,10 +265,11 @@ cJSON *plan_json(const struct controller *c, const struct change_req *q, const s
 	counts_json(o, q, p);
 	if (p->replayed)
 		accesses_json(c, o, q, p);
-	put_item(o, "flowsCut", p->flows_cut ? cJSON_Duplicate(p->flows_cut, 1) : cJSON_CreateArray());
-	k = cJSON_AddObjectToObject(o, "flowCounts");
-	put_num(k, "live", (double)p->live);
-	put_num(k, "cut", (double)p->cut);
+	flows_json(o, q, p);
+	if (p->compared && p->ranges >= 0)
+		put_num(o, "verdictsDiffer", (double)p->ranges);
+	else if (p->compared)
+		cJSON_AddNullToObject(o, "verdictsDiffer");
 	k = cJSON_AddArrayToObject(o, "room");
 	if (!noop)
 		put_push(k, view_room(&p->room));

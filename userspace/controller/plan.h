@@ -10,11 +10,13 @@ struct plan {
 	struct replay replay;
 	bool replayed;
 	struct node_receipt room;
-	cJSON *flows_cut;	/* array */
+	cJSON *flows_cut;	/* array: that end, or with keep that go on although they would be blocked */
 	size_t live, cut;
 	cJSON *needs;		/* array */
 	size_t nneeds;
 	bool can_drop;
+	bool compared;		/* a dry run that changes rules: */
+	int64_t ranges;		/* port ranges whose verdict differs; -1: too large to say here */
 };
 void plan_done(struct plan *p);
 
@@ -22,5 +24,7 @@ void plan_done(struct plan *p);
 int plan_make(struct controller *c, const struct change_req *q, struct plan *p);
 /* The Plan object, not applied. The state must still be the one it was planned on. */
 cJSON *plan_json(const struct controller *c, const struct change_req *q, const struct plan *p);
+/* What became of live flows, into a node's receipt. */
+void plan_receipt(const struct change_req *q, const struct plan *p, struct node_receipt *receipt);
 /* Turns the object of a plan into that of the change it became. */
 void plan_applied(const struct controller *c, cJSON *plan, const struct node_receipt *receipt, int64_t reverts_at);

@@ -18,6 +18,7 @@
 #define HOUR_SLOTS 61u		/* minute totals kept, so that "in the last hour" can be said */
 
 struct judge;
+struct shadow;
 struct stream;
 
 /* Addresses as the node found them; taken over before the next push, never in the middle of one. */
@@ -65,6 +66,8 @@ struct controller {
 	struct htab *declared;		/* "ns/name" -> struct declared */
 	struct judge *judge;		/* NULL: to be built */
 	bool judge_stale;		/* the inventory changed since it was set */
+	struct shadow *shadow;		/* NULL: none runs */
+	bool shadow_stale;		/* rules or inventory changed since it was compiled */
 
 	struct { uint64_t generation, base; int64_t until_ns; } window; /* generation 0: none open */
 	bool started;

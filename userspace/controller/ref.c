@@ -201,6 +201,8 @@ bool ref_matches_text(const struct ref *r, const char *text, const struct policy
 		      (r->reserved == CW_ID_WORLD && (t.kind == REF_CIDR || t.kind == REF_FQDN));
 	} else if (r->kind == REF_FQDN || r->kind == REF_SERVICE) {
 		yes = r->kind == t.kind && str_eq(r->ns, t.ns) && str_eq(r->name, t.name);
+	} else if (t.kind == REF_SERVICE) {
+		yes = r->kind == REF_NAMESPACE && str_eq(r->ns, t.ns);
 	} else if (t.kind == REF_WORKLOAD) {
 		const struct workload *w = state_workload(st, t.ns, t.name);
 		const struct workload gone = { .ns = t.ns, .name = t.name };

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "controller/ref.h"
+#include "controller/services.h"
 
 #define DAY_NS (86400 * 1000000000ll)
 
@@ -156,6 +157,18 @@ bool replay_end(const struct replay_index *ix, const struct access_point *p, con
 	char key[512];
 
 	memset(ret, 0, sizeof(*ret));
+	if (end->kind == ACCESS_SERVICE) {
+		const struct service *s = state_service(ix->st, end->ns, end->pod);
+
+		if (!s)
+			return false;
+		ret->ns = s->ns;
+		ret->svc = s->name;
+		for (size_t i = 0; i < s->naddrs && addr_is_zero(&ret->addr); i++)
+			if (!family || addr_is_v4(&s->addrs[i]) == (family == 4))
+				ret->addr = s->addrs[i];
+		return true;
+	}
 	if (p && p->name) {
 		int n = snprintf(key, sizeof(key), "%s/%s", p->ns, p->name);
 
@@ -225,9 +238,8 @@ static bool same_question(const struct pair *a, const struct pair *b)
 	       !addr_cmp(&a->src.addr, &b->src.addr) && !addr_cmp(&a->dst.addr, &b->dst.addr);
 }
 
-/* 1: judged; 0: no member could be resolved; negative errno. */
-static int replay_access(const struct judge *j, const struct access *a, const struct replay_index *ix,
-			 const struct replay_opts *o, struct replay_item *it)
+int replay_one(const struct judge *j, const struct access *a, const struct replay_index *ix,
+	       const struct replay_opts *o, struct replay_item *it)
 {
 	struct pair last = {}, q;
 	int asked = 0, e;
@@ -302,7 +314,7 @@ int replay_run(const struct judge *j, const struct access_book *book, const stru
 			r.first_ns = a->first_ns;
 		if (a->last_ns > r.last_ns)
 			r.last_ns = a->last_ns;
-		e = replay_access(j, a, &ix, o, &it);
+		e = replay_one(j, a, &ix, o, &it);
 		if (e < 0)
 			break;
 		r.unresolved += !e;

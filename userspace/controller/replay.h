@@ -52,6 +52,9 @@ struct replay_index {
 };
 int replay_index_init(const struct policy_state *st, struct replay_index *ret); /* 0, -ENOMEM */
 void replay_index_done(struct replay_index *ix);
+/* One access, into a zeroed *it: 1 judged; 0 no member of it could be resolved; negative errno. */
+int replay_one(const struct judge *j, const struct access *a, const struct replay_index *ix,
+	       const struct replay_opts *o, struct replay_item *it);
 /* Point of a recorded member as an end to ask about; false when nothing stands for it. */
 bool replay_end(const struct replay_index *ix, const struct access_point *p, const struct access_end *end,
 		uint8_t family, struct policy_end *ret);

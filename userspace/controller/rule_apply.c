@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "controller/kpolicies.h"
 
 static int read_one(const cJSON *o, size_t i, struct fail_list *f, struct rule_docs *d)
 {
@@ -44,10 +45,11 @@ int rule_apply_read(const cJSON *body, bool required, struct fail_list *f, struc
 
 		e = e ?: r;
 	}
-	if (!e && (d.nworkloads || d.nnamespaces))
-		e = fail_add(f, -EINVAL, "rule.kind", d.nworkloads ? d.workloads_at[0].file : d.namespaces_at[0].file,
-			     "AccessRule, ClusterAccessRule, ModeProfile or Quarantine", "cellwall workload add",
-			     "workloads and namespaces are declared on their own");
+	if (!e && (d.nworkloads || d.nnamespaces || d.nservices))
+		e = fail_add(f, -EINVAL, "rule.kind", d.nworkloads ? d.workloads_at[0].file :
+				     d.nnamespaces ? d.namespaces_at[0].file : d.services_at[0].file,
+			     "AccessRule, ClusterAccessRule, ModeProfile, Quarantine or a Kubernetes policy", "cellwall workload add",
+			     "workloads, namespaces and services are declared on their own");
 	if (e) {
 		rule_docs_done(&d);
 		return e;
@@ -156,7 +158,7 @@ int rule_apply_docs(const struct rule_docs *d, bool prune, const char *who, int6
 	int e = 0;
 
 	if (touched) {
-		touched->v = calloc(d->nrules ? d->nrules : 1, sizeof(char *));
+		touched->v = calloc(d->nrules + d->nkpolicies + 1, sizeof(char *));
 		if (!touched->v)
 			return -ENOMEM;
 	}
@@ -168,6 +170,14 @@ int rule_apply_docs(const struct rule_docs *d, bool prune, const char *who, int6
 			touched->n = i + !e;
 		}
 	}
+	for (size_t i = 0; i < d->nkpolicies && !e; i++) {
+		e = kpolicy_put(&d->kpolicies[i], who, now, next);
+		if (!e && touched) {
+			touched->v[touched->n] = kpolicy_path(&d->kpolicies[i]);
+			e = touched->v[touched->n] ? 0 : -ENOMEM;
+			touched->n += !e;
+		}
+	}
 	for (size_t i = 0; i < d->nmodes && !e; i++)
 		e = put_mode(&d->modes[i], next);
 	for (size_t i = 0; i < d->nquarantines && !e; i++)
@@ -176,4 +186,16 @@ int rule_apply_docs(const struct rule_docs *d, bool prune, const char *who, int6
 		if (next->rules[i].origin == ORIGIN_MANUAL && !in_docs(d, &next->rules[i]))
 			state_rule_del(next, i);
 	return e;
+}
+
+void rule_apply_number(struct policy_state *next)
+{
+	uint32_t n = RULE_CANDIDATE_IDS;
+
+	for (size_t i = 0; i < next->nrules; i++)
+		if (!next->rules[i].id)
+			next->rules[i].id = n++;
+	for (size_t i = 0; i < next->nkpolicies; i++)
+		if (!next->kpolicies[i].id)
+			next->kpolicies[i].id = n++;
 }

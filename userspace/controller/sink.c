@@ -174,6 +174,7 @@ bool sink_found_apply(struct controller *c)
 	if (changed) {
 		c->dirty = true;
 		c->judge_stale = true;
+		c->shadow_stale = true;
 	}
 	return changed;
 }

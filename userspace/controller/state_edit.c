@@ -99,6 +99,7 @@ int state_take(const struct policy_state *from, bool with_quarantine, struct pol
 	part.workloads = NULL, part.nworkloads = 0;
 	part.namespaces = NULL, part.nnamespaces = 0;
 	part.nodes = NULL, part.nnodes = 0;
+	part.services = NULL, part.nservices = 0;
 	part.cluster_cidrs = NULL, part.ncluster_cidrs = 0;
 	part.ignore_labels = NULL, part.nignore_labels = 0;
 	part.node = NULL;
@@ -110,6 +111,8 @@ int state_take(const struct policy_state *from, bool with_quarantine, struct pol
 	SWAP(nrules);
 	SWAP(modes);
 	SWAP(nmodes);
+	SWAP(kpolicies);
+	SWAP(nkpolicies);
 	if (with_quarantine) {
 		SWAP(quarantines);
 		SWAP(nquarantines);

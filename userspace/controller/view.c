@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/strparse.h"
+#include "controller/kpolicies.h"
 #include "controller/ref.h"
 #include "flow/alerts.h"
 
@@ -30,15 +31,19 @@ static const char *tier_word(uint8_t tier)
 static void put_rule(cJSON *o, const struct policy_state *st, uint32_t id)
 {
 	const struct rule *r = state_rule_id(st, id);
+	const struct kpolicy *k = r ? NULL : state_kpolicy_id(st, id);
 
 	if (!id)
 		return;
 	put_num(o, "ruleId", id);
-	if (!r)
-		return;
-	put_free(o, "rule", rule_ref(r));
-	if (r->origin == ORIGIN_LEARNED)
+	if (r)
+		put_free(o, "rule", rule_ref(r));
+	if (r && r->origin == ORIGIN_LEARNED)
 		put_str(o, "access", r->access);
+	if (k) {
+		put_free(o, "rule", kpolicy_name(k));
+		put_str(o, "ruleKind", kpolicy_kind_str(k->kind));
+	}
 }
 
 cJSON *view_by(const struct policy_state *st, const struct cw_verdict *v, enum cw_reason reason)
@@ -128,7 +133,10 @@ cJSON *view_access(const struct controller *c, const struct access *a, unsigned 
 	put_str(o, "dstNamespace", a->dst->ns);
 	put_str(o, "port", access_port_str(a, port));
 	put_num(o, "proto", a->proto);
-	cJSON_AddNullToObject(o, "service");
+	if (a->dst->kind == ACCESS_SERVICE)
+		put_free(o, "service", text_fmt("%s:%u", a->dst->pod, a->port));
+	else
+		cJSON_AddNullToObject(o, "service");
 	put_str(o, "answered", a->c.answered ? "yes" : "attempted");
 	put_num(o, "answeredFlows", (double)a->c.answered);
 	put_num(o, "guessed", (double)a->c.guessed);
@@ -162,7 +170,7 @@ cJSON *view_access(const struct controller *c, const struct access *a, unsigned 
 static const struct policy_state *state_with(const struct policy_state *a, const struct policy_state *b,
 					     uint32_t rule)
 {
-	return state_rule_id(a, rule) ? a : b;
+	return state_rule_id(a, rule) || state_kpolicy_id(a, rule) ? a : b;
 }
 
 cJSON *view_access_change(const struct policy_state *now, const struct policy_state *next,
@@ -197,6 +205,39 @@ cJSON *view_access_change(const struct policy_state *now, const struct policy_st
 	/* Answered, and not on a few days only: somebody probably wants it. */
 	cJSON_AddBoolToObject(o, "looksNeeded", it->span.answered && 2 * it->span.days >= r->days);
 	return o;
+}
+
+void view_effects(cJSON *o, const struct replay *r)
+{
+	put_num(o, "breaks", (double)r->breaks);
+	put_num(o, "opens", (double)r->opens);
+	put_num(o, "differs", (double)r->differs);
+	put_num(o, "unresolved", (double)r->unresolved);
+}
+
+cJSON *view_recorded(const struct controller *c, cJSON *o, const struct replay *r)
+{
+	cJSON *k = cJSON_AddObjectToObject(o, "recorded");
+
+	put_time(k, "since", r->first_ns);
+	put_time(k, "until", r->last_ns);
+	put_num(k, "days", r->days);
+	put_num(k, "lost", (double)controller_loss(c, NULL));
+	return k;
+}
+
+void view_candidate(cJSON *o, const struct change_items *items)
+{
+	cJSON *k = cJSON_AddObjectToObject(o, "candidate");
+	size_t n[256] = {};
+
+	for (size_t i = 0; i < items->n; i++)
+		n[(unsigned char)items->v[i].op]++;
+	put_num(k, "add", (double)n['+']);
+	put_num(k, "change", (double)n['~']);
+	put_num(k, "delete", (double)n['-']);
+	put_num(k, "unchanged", (double)n['=']);
+	put_item(o, "changes", view_items(items));
 }
 
 const char *flow_state_str(uint8_t state)
@@ -311,7 +352,7 @@ cJSON *view_items(const struct change_items *l)
 		put_str(o, "was", it->was);
 		put_str(o, "becomes", it->becomes);
 		put_str(o, "summary", it->summary);
-		if (!strcmp(it->kind, "mode") || !strcmp(it->kind, "quarantine"))
+		if (!strcmp(it->kind, "mode") || !strcmp(it->kind, "quarantine") || it->workloads)
 			put_num(o, "workloads", (double)it->workloads);
 		put_push(arr, o);
 	}

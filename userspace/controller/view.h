@@ -12,6 +12,11 @@ cJSON *view_access(const struct controller *c, const struct access *a, unsigned 
 /* v.candidate: rule names are looked up in `next` too, where the deciding rule may be new. */
 cJSON *view_access_change(const struct policy_state *now, const struct policy_state *next,
 			  const struct replay_item *it, const struct replay *r);
+/* breaks, opens, differs, unresolved; `recorded`, which it returns. */
+void view_effects(cJSON *o, const struct replay *r);
+cJSON *view_recorded(const struct controller *c, cJSON *o, const struct replay *r);
+/* What documents make of the state: `candidate` (counts) and `changes`. */
+void view_candidate(cJSON *o, const struct change_items *items);
 cJSON *view_flow(const struct controller *c, const struct node_flow *fl);
 cJSON *view_receipt(const struct node_receipt *r);
 cJSON *view_room(const struct node_receipt *r);

@@ -56,9 +56,10 @@ int change_push(struct controller *c, struct fail_list *f)
 		return 0;
 	f = f ? f : &own;
 	c->judge_stale = true;
+	c->shadow_stale = true;
 	e = c->ops->prepare(c->node, &c->state, f, &r);
 	if (e >= 0)
-		e = c->ops->commit(c->node, &r);
+		e = c->ops->commit(c->node, POLICY_CUT, &r);
 	if (!*r.node)
 		snprintf(r.node, sizeof(r.node), "%s", c->node_name);
 	c->receipt = r;

@@ -48,13 +48,29 @@ static void window_text(struct ctl *c, const cJSON *ch, struct buf *b)
 	}
 }
 
+static void nodes_text(struct ctl *c, const cJSON *ch, struct buf *b)
+{
+	const cJSON *list = json_get(ch, "receipts"), *r;
+	int applied = 0;
+
+	(void)c;
+	cJSON_ArrayForEach(r, list)
+		applied += json_str(r, "state") && !strcmp(json_str(r, "state"), "applied");
+	if (cJSON_GetArraySize(list))
+		buf_printf(b, "%d/%d", applied, cJSON_GetArraySize(list));
+	else
+		buf_adds(b, "-");
+}
+
 static const struct col change_cols[] = {
 	{ "generation", M_H_GEN, COL_STR, 0, NULL, 0 },
 	{ "what", M_H_WHAT, COL_STR, COL_CUT, NULL, 0 },
 	{ "who", M_H_WHO, COL_STR, 0, NULL, 0 },
 	{ "time", M_H_TIME, COL_WHEN, COL_OPT, NULL, 0 },
 	{ "state", M_H_STATE, COL_STR, 0, NULL, 0 },
+	{ "receipts", M_H_NODES, COL_STR, COL_OPT, nodes_text, 0 },
 	{ "window", M_H_WINDOW, COL_STR, COL_OPT, window_text, 0 },
+	{ "flows", M_H_LIVE_FLOWS, COL_STR, COL_WIDE, NULL, 0 },
 	{ "via", M_H_VIA, COL_STR, COL_WIDE, NULL, 0 },
 	{ "revertedBy", M_H_REVERTED_BY, COL_STR, COL_WIDE, NULL, 0 },
 };
@@ -111,7 +127,7 @@ static void change_before(struct ctl *c, const cJSON *ch, struct buf *b)
 	snprintf(gen, sizeof(gen), "%" PRId64, json_i64(ch, "generation", 0));
 	put_line(c, b, M_CHANGE_HEAD, "generation", gen, "what", json_str(ch, "what"), "who",
 		 json_str(ch, "who"), "time", when, "via", json_str(ch, "via"), "state", json_str(ch, "state"),
-		 "window", window, NULL);
+		 "window", window, "flows", json_str(ch, "flows") ?: "cut", NULL);
 }
 
 static void change_after(struct ctl *c, const cJSON *ch, struct buf *b)

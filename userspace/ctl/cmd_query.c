@@ -159,9 +159,9 @@ static bool side_blocks(const cJSON *doc, const char *name)
 
 static void query_human(struct ctl *c, const cJSON *doc, struct buf *b)
 {
-	const cJSON *members = json_get(doc, "members"), *now = json_get(doc, "now");
+	const cJSON *members = json_get(doc, "members"), *now = json_get(doc, "now"), *via = json_get(doc, "via");
 	bool eg = side_blocks(doc, "egress"), in = side_blocks(doc, "ingress");
-	char gen[24], n1[24], n2[24];
+	char gen[24], n1[24], n2[24], n3[24];
 	const char *g = num_str(gen, json_i64(doc, "generation", 0));
 
 	put_line(c, b, json_bool(doc, "passes", false) ? M_QUERY_PASSES :
@@ -178,6 +178,11 @@ static void query_human(struct ctl *c, const cJSON *doc, struct buf *b)
 			 num_str(n2, json_i64(members, "passing", 0)), "src",
 			 json_str(json_get(doc, "pair"), "src"), "dst", json_str(json_get(doc, "pair"), "dst"),
 			 NULL);
+	if (cJSON_IsObject(via))
+		put_line(c, b, M_QUERY_VIA, "service", json_str(via, "service"), "address", json_str(via, "address") ?: "",
+			 "port", json_str(via, "port"), "backend", json_str(via, "backend") ?: "-", "target",
+			 json_str(via, "target") ?: "", "ready", num_str(n1, json_i64(via, "ready", 0)), "backends",
+			 num_str(n2, json_i64(via, "backends", 0)), "admits", num_str(n3, json_i64(via, "admits", 0)), NULL);
 	query_side(c, doc, "egress", b);
 	query_side(c, doc, "ingress", b);
 }

@@ -48,10 +48,40 @@ static const struct col rule_cols[] = {
 	{ "lastHit", M_H_LAST_HIT, COL_AGE, COL_WIDE, NULL, 0 },
 };
 
+static void isolates_text(struct ctl *c, const cJSON *r, struct buf *b)
+{
+	const cJSON *list = json_get(r, "isolates"), *s;
+
+	(void)c;
+	if (!cJSON_GetArraySize(list))
+		buf_adds(b, "-");
+	cJSON_ArrayForEach(s, list) {
+		buf_adds(b, s == list->child ? "" : ",");
+		put_str(b, cJSON_IsString(s) ? s->valuestring : NULL);
+	}
+}
+
+/* Kubernetes policies by themselves: what a rule says stands in its parts. */
+static const struct col kpolicy_cols[] = {
+	{ "name", M_H_POLICY, COL_STR, COL_CUT, NULL, 0 },
+	{ "priority", M_H_PRIORITY, COL_NUM, COL_OPT, NULL, 0 },
+	{ "subject", M_H_SUBJECT, COL_STR, COL_CUT, NULL, 0 },
+	{ "isolates", M_H_ISOLATES, COL_STR, COL_OPT, isolates_text, 0 },
+	{ "action", M_H_ACTION, COL_STR, 0, NULL, 0 },
+	{ "rules", M_H_RULES, COL_NUM, 0, NULL, 0 },
+	{ "creator", M_H_CREATOR, COL_STR, COL_OPT, NULL, 0 },
+	{ "updated", M_H_UPDATED, COL_WHEN, COL_OPT, NULL, 0 },
+	{ "id", M_H_ID, COL_STR, COL_WIDE, NULL, 0 },
+	{ "origin", M_H_ORIGIN, COL_STR, COL_WIDE, NULL, 0 },
+	{ "hits", M_H_HITS, COL_NUM, COL_WIDE, NULL, 0 },
+	{ "lastHit", M_H_LAST_HIT, COL_AGE, COL_WIDE, NULL, 0 },
+};
+
 static void rules_after(struct ctl *c, const cJSON *doc, struct buf *b)
 {
 	const cJSON *meta = json_get(doc, "meta"), *hidden = json_get(meta, "hidden");
 	int64_t learned = json_i64(hidden, "learned", 0), np = json_i64(hidden, "networkpolicy", 0);
+	int64_t admin = json_i64(hidden, "admin", 0), base = json_i64(hidden, "baseline", 0);
 	char n[24], l[24], p[24];
 
 	if (!list_empty(c, doc, b, M_NO_RULES))
@@ -60,8 +90,10 @@ static void rules_after(struct ctl *c, const cJSON *doc, struct buf *b)
 	if (learned || np)
 		put_line(c, b, M_RULES_HIDDEN, "learned", num_str(l, learned), "networkpolicy", num_str(p, np),
 			 NULL);
+	if (admin || base)
+		put_line(c, b, M_RULES_HIDDEN_TIERS, "admin", num_str(l, admin), "baseline", num_str(p, base), NULL);
 	list_rest(c, doc, b);
-	if (learned || np)
+	if (learned || np || admin || base)
 		put_next(c, b, "cellwall rule list --origin all");
 }
 
@@ -69,10 +101,14 @@ int cmd_rule_list(struct ctl *c)
 {
 	static const struct view v = { .cols = rule_cols, .ncols = ARRAY_SIZE(rule_cols), .name_key = "name",
 				       .after = rules_after };
+	static const struct view kv = { .cols = kpolicy_cols, .ncols = ARRAY_SIZE(kpolicy_cols), .name_key = "name",
+					.after = rules_after };
+	const char *origin = flag_str(c, FLAG_ORIGIN);
+	bool kube = origin && (!strcmp(origin, "networkpolicy") || !strcmp(origin, "admin") || !strcmp(origin, "baseline"));
 	struct query q = {};
 
 	query_flags(c, &q);
-	return list_run(c, "/v1/rules", &q, &v);
+	return list_run(c, "/v1/rules", &q, kube ? &kv : &v);
 }
 
 static void rule_human(struct ctl *c, const cJSON *r, struct buf *b)
@@ -93,10 +129,19 @@ static void rule_human(struct ctl *c, const cJSON *r, struct buf *b)
 		buf_adds(b, "\n");
 }
 
+/* "NetworkPolicy/shop/api", and as the column BY has it: networkpolicy shop/api. */
+static char *rule_path(struct ctl *c)
+{
+	auto_free char *kind = c->nargs > 1 ? path_make("/v1/rules/", c->args[0]) : NULL;
+	auto_free char *slash = kind ? path_make(kind, "/") : NULL;
+
+	return c->nargs > 1 ? (slash ? path_make(slash, c->args[1]) : NULL) : path_make("/v1/rules/", c->args[0]);
+}
+
 int cmd_rule_show(struct ctl *c)
 {
 	static const struct view v = { .before = rule_human };
-	auto_free char *path = path_make("/v1/rules/", c->args[0]);
+	auto_free char *path = rule_path(c);
 
 	return show_run(c, path, &v);
 }
@@ -249,7 +294,7 @@ static int editor_run(const char *path)
 int cmd_rule_edit(struct ctl *c)
 {
 	auto_cleanup(cJSON_Deletep) cJSON *rule = NULL;
-	auto_free char *path = path_make("/v1/rules/", c->args[0]), *text = NULL;
+	auto_free char *path = rule_path(c), *text = NULL;
 	char file[] = "/tmp/cellwall-rule-XXXXXX.yaml", next[160];
 	const char *yaml;
 	auto_close int fd = -1;
@@ -259,6 +304,11 @@ int cmd_rule_edit(struct ctl *c)
 
 	if (r)
 		return r;
+	yaml = json_str(rule, "ruleKind");
+	if (yaml && strcmp(yaml, "AccessRule") && strcmp(yaml, "ClusterAccessRule"))
+		return usage_fail(c, "rule.kubernetes", c->args[0], "AccessRule, ClusterAccessRule",
+				  "cellwall rule apply -f FILE --dry-run", M_E_RULE_KUBERNETES, "name",
+				  json_str(rule, "name"), NULL);
 	yaml = json_str(rule, "yaml") ?: "";
 	fd = mkostemps(file, 5, O_CLOEXEC);
 	if (fd < 0)
@@ -353,9 +403,69 @@ int cmd_rule_apply(struct ctl *c)
 	return change_run(c, &(struct change){ .path = "/v1/rules/apply", .body = body, .again = again });
 }
 
+/* What the target cannot say goes to standard error, rule by rule: nothing is left out in silence. */
+static int export_told(struct ctl *c, const cJSON *doc)
+{
+	const cJSON *refused = json_get(doc, "refused"), *notes = json_get(doc, "notes"), *it;
+	int n = cJSON_GetArraySize(refused);
+	char objects[24], rules[24], left[24];
+	auto_free char *sum = NULL;
+	struct buf b;
+
+	buf_init(&b, 64u << 20);
+	cJSON_ArrayForEach(it, notes)
+		put_line(c, &b, M_EXPORT_NOTE, "name", json_str(it, "name"), "note", json_str(it, "note"), NULL);
+	cJSON_ArrayForEach(it, refused)
+		put_line(c, &b, M_EXPORT_REFUSED, "name", json_str(it, "name"), "reason", json_str(it, "reason"), NULL);
+	put_line(c, &b, M_EXPORT_SUM, "objects", num_str(objects, cJSON_GetArraySize(json_get(doc, "items"))), "rules",
+		 num_str(rules, json_i64(doc, "rules", 0)), "refused", num_str(left, n), NULL);
+	sum = buf_take(&b, NULL);
+	fputs(sum ? sum : "", c->io.err);
+	return n ? EXIT_INCOMPLETE : 0;
+}
+
+/* As `kubectl` takes it, and `rule apply`. */
+static char *export_list(const cJSON *doc)
+{
+	auto_cleanup(cJSON_Deletep) cJSON *list = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(list, "apiVersion", "v1");
+	cJSON_AddStringToObject(list, "kind", "List");
+	cJSON_AddItemToObject(list, "items", cJSON_Duplicate(json_get(doc, "items"), 1));
+	return cJSON_PrintUnformatted(list);
+}
+
+static int export_as(struct ctl *c, const char *as)
+{
+	auto_cleanup(cJSON_Deletep) cJSON *doc = NULL;
+	struct query q = {};
+	int r;
+
+	query_flags(c, &q);
+	query_add(&q, "as", as);
+	r = api_get(c, "/v1/export/rules", &q, &doc);
+	query_done(&q);
+	for (size_t i = 0; i < c->noutputs && !r; i++) {
+		struct output *o = &c->outputs[i];
+		auto_free char *text = o->format == FMT_JSON ? export_list(doc) : strdup(json_str(doc, "yaml") ?: "");
+
+		if (o->format != FMT_TABLE && o->format != FMT_YAML && o->format != FMT_JSON)
+			return usage_fail(c, "cli.output", o->name, "yaml, json", NULL, M_E_FORMAT, "value", o->name, NULL);
+		r = text ? emit_text(c, o, text, strlen(text)) : EXIT_REFUSED;
+	}
+	return r ?: export_told(c, doc);
+}
+
 int cmd_rule_export(struct ctl *c)
 {
+	const char *as = flag_str(c, FLAG_AS);
 	int r = 0;
+
+	if (as && (!strcmp(as, "enforce") || !strcmp(as, "live")))
+		return usage_fail(c, "cli.flag-value", "--as", "networkpolicy, clusternetworkpolicy, cilium",
+				  "cellwall help rule export", M_E_EXPORT_AS, "value", as, NULL);
+	if (as)
+		return export_as(c, as);
 
 	for (size_t i = 0; i < c->noutputs && !r; i++) {
 		struct output *o = &c->outputs[i];

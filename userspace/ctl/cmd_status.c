@@ -32,6 +32,14 @@ static void notes_text(struct ctl *c, const cJSON *item, struct buf *b)
 
 		if (n != list->child)
 			buf_adds(b, "; ");
+		if (!strcmp(name, "policy-not-in-force")) {
+			msg_put(b, c->lang, M_N_POLICY, "kind", json_str(n, "kind"), "rule", json_str(n, "rule"),
+				"mode", json_str(n, "mode"), NULL);
+			if (json_i64(n, "count", 0) > 1)
+				msg_put(b, c->lang, M_N_POLICY_MORE, "n", num_str(k, json_i64(n, "count", 0) - 1),
+					NULL);
+			continue;
+		}
 		for (i = 0; i < ARRAY_SIZE(words) && strcmp(words[i].name, name); i++)
 			;
 		if (i < ARRAY_SIZE(words))

@@ -132,9 +132,12 @@ static void offer_arg(struct ctl *c, const struct command *cmd, const char *cur)
 		offer_list(c, "/v1/accesses", "id", cur);
 	if (cmd->run == cmd_alerts_ack || cmd->run == cmd_explain)
 		offer_list(c, "/v1/alerts", "id", cur);
+	if (cmd->run == cmd_service_show || cmd->run == cmd_service_remove || cmd->run == cmd_query)
+		offer_list(c, "/v1/services", "ref", cur);
 	if (cmd->run == cmd_quarantine_release)
 		offer_list(c, "/v1/quarantines", "ref", cur);
-	else if (strstr(a, "REF") || cmd->run == cmd_query)
+	else if ((strstr(a, "REF") && cmd->run != cmd_service_show && cmd->run != cmd_service_remove) ||
+		 cmd->run == cmd_query)
 		offer_list(c, "/v1/workloads", "ref", cur);
 }
 

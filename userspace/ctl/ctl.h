@@ -56,7 +56,8 @@ extern const struct flag_def flag_defs[FLAG_COUNT];
 #define FS_FILTER (FB(SRC) | FB(DST) | FB(PEER) | FB(PORT) | FB(VERDICT) | FB(SIDE) | FB(REASON) | \
 		   FB(SEARCH) | FB(NOT))
 #define FS_ASK (FB(DRY_RUN) | FB(YES) | FB(EXIT_CODE))
-#define FS_CHANGE (FS_ASK | FB(CONFIRM) | FB(ACCEPT))
+#define FS_FLOWS (FB(KEEP) | FB(CUT) | FB(RESET))
+#define FS_CHANGE (FS_ASK | FS_FLOWS | FB(CONFIRM) | FB(ACCEPT))
 /* Picking accesses for a bulk decision. */
 #define FS_PICK (FB(NAMESPACE) | FB(SRC) | FB(DST) | FB(PEER) | FB(PORT) | FB(STATE) | FB(ANSWERED) | \
 		 FB(SEARCH))
@@ -274,6 +275,7 @@ char *ref_complete(struct ctl *c, const char *arg, const char *next);
 int input_read(struct ctl *c, const char *path, size_t max, char **ret, size_t *ret_len);
 /* [{file, text}] of the files, folders and - of -f. 0 or an exit code. */
 int documents_read(struct ctl *c, cJSON **ret);
+int documents_of(struct ctl *c, const char *const *paths, size_t n, cJSON **ret);
 
 /* ---- help, completion, explain --------------------------------------------------------------- */
 

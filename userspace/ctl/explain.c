@@ -137,15 +137,15 @@ static const char *tier_zh(const char *tier)
 
 static void rule_params(struct params *p, const cJSON *in)
 {
-	const char *tier = json_str(in, "tier") ?: "-", *rule = json_str(in, "rule");
+	const char *tier = json_str(in, "tier") ?: "-", *rule = json_str(in, "rule"), *kind = json_str(in, "ruleKind");
 	bool named = rule && *rule, np = !strcmp(tier, "networkpolicy");
 	struct buf b;
 
 	buf_init(&b, 4096);
 	if (!strcmp(tier, "default"))
 		buf_adds(&b, "the default: no rule matches");
-	else if (np)
-		buf_adds(&b, "NetworkPolicy ");
+	else if (np || (named && kind))
+		buf_printf(&b, "%s ", np ? "NetworkPolicy" : kind);
 	else if (named)
 		buf_printf(&b, "%s rule ", tier);
 	else
@@ -154,7 +154,7 @@ static void rule_params(struct params *p, const cJSON *in)
 		put_str(&b, rule);
 	param_take(p, "by_rule", &b);
 	buf_init(&b, 4096);
-	buf_adds(&b, tier_zh(tier));
+	buf_adds(&b, named && kind && !np ? kind : tier_zh(tier));
 	if (named) {
 		buf_adds(&b, " ");
 		put_str(&b, rule);

@@ -121,6 +121,27 @@ static void access_row(struct ctl *c, struct grid *g, const cJSON *a)
 		grid_set(g, 6, msg_text(M_LOOKS_NEEDED, c->lang));
 }
 
+/* How many verdicts differ over the whole space, and the command that lists them. */
+static void ranges_put(struct ctl *c, const cJSON *plan, struct buf *b)
+{
+	const cJSON *n = json_get(plan, "verdictsDiffer");
+	char count[24];
+	struct buf cmd;
+
+	if (!n)
+		return;
+	buf_init(&cmd, 65536);
+	/* Only what can be read once more. */
+	if (c->values[FLAG_FILE].n == 1 && strcmp(c->values[FLAG_FILE].v[0], "-")) {
+		buf_adds(&cmd, " (cellwall diff live ");
+		put_str(&cmd, c->values[FLAG_FILE].v[0]);
+		buf_adds(&cmd, flag_given(c, FLAG_PRUNE) ? " --prune)" : ")");
+	}
+	put_line(c, b, cJSON_IsNumber(n) ? M_PLAN_RANGES : M_PLAN_RANGES_SKIPPED, "n",
+		 num(count, json_i64(plan, "verdictsDiffer", 0)), "command", cmd.data ?: "", NULL);
+	buf_done(&cmd);
+}
+
 static void accesses_put(struct ctl *c, const cJSON *plan, struct buf *b)
 {
 	const cJSON *list = json_get(plan, "accesses"), *counts = json_get(plan, "accessCounts"), *a;
@@ -157,13 +178,22 @@ static void flow_ends_put(struct buf *b, const cJSON *f)
 static void flows_put(struct ctl *c, const cJSON *plan, struct buf *b)
 {
 	const cJSON *counts = json_get(plan, "flowCounts"), *list = json_get(plan, "flowsCut"), *f;
+	const char *how = json_str(plan, "flows");
+	enum msg m = M_PLAN_FLOWS;
 	int64_t shown = 0, cut = json_i64(counts, "cut", 0);
 	char n1[24], n2[24];
 	struct grid g = {};
 
 	if (!counts)
 		return;
-	put_line(c, b, M_PLAN_FLOWS, "cut", num(n1, cut), "live", num(n2, json_i64(counts, "live", 0)), NULL);
+	if (how && !strcmp(how, "reset")) {
+		m = M_PLAN_RESET;
+	} else if (how && !strcmp(how, "keep")) {
+		m = M_PLAN_KEPT;
+		cut = json_i64(counts, "kept", 0);
+		list = json_get(plan, "flowsKept");
+	}
+	put_line(c, b, m, "cut", num(n1, cut), "live", num(n2, json_i64(counts, "live", 0)), NULL);
 	cJSON_ArrayForEach(f, list) {
 		struct buf cell;
 
@@ -288,6 +318,7 @@ void plan_print(struct ctl *c, const cJSON *plan, struct buf *b)
 	}
 	changes_put(c, plan, b);
 	accesses_put(c, plan, b);
+	ranges_put(c, plan, b);
 	flows_put(c, plan, b);
 	room_put(c, plan, b);
 	still_blocked_put(c, plan, b);
@@ -327,7 +358,7 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b)
 	auto_free char *after = NULL, *at = NULL;
 	char gen[24], ok[24], nodes[24], n[24];
 	int applied, all;
-	int64_t us, cut;
+	int64_t us, cut, kept = json_i64(json_get(plan, "flowCounts"), "kept", 0);
 	struct buf t;
 
 	if (json_bool(plan, "noop", false)) {
@@ -348,6 +379,8 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b)
 		 num(nodes, all), "after", after, NULL);
 	if (cut)
 		put_line(c, b, M_DONE_CUT, "n", num(n, cut), NULL);
+	if (kept)
+		put_line(c, b, M_DONE_KEPT, "n", num(n, kept), NULL);
 	if (reverts) {
 		char cmd[64];
 
@@ -365,6 +398,17 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b)
 
 /* ---- the way of a change --------------------------------------------------------------------- */
 
+/* keep, cut or reset; NULL: not said. */
+static const char *flows_word(const struct ctl *c)
+{
+	static const enum flag f[] = { FLAG_KEEP, FLAG_CUT, FLAG_RESET };
+
+	for (size_t i = 0; i < ARRAY_SIZE(f); i++)
+		if (flag_given(c, f[i]))
+			return flag_defs[f[i]].name;
+	return NULL;
+}
+
 static int post(struct ctl *c, const struct change *ch, int64_t dry, int64_t if_generation, cJSON **ret)
 {
 	auto_free char *accept = flag_join(c, FLAG_ACCEPT);
@@ -381,6 +425,8 @@ static int post(struct ctl *c, const struct change *ch, int64_t dry, int64_t if_
 		query_add(&q, "confirm", flag_str(c, FLAG_CONFIRM));
 	if (c->cmd->flags & FB(ACCEPT))
 		query_add(&q, "accept", accept);
+	if (c->cmd->flags & FB(KEEP))
+		query_add(&q, "flows", flows_word(c));
 	r = api_call(c, ch->method ?: "POST", ch->path, &q, ch->body, ret);
 	query_done(&q);
 	return r;
@@ -450,8 +496,11 @@ int change_run(struct ctl *c, const struct change *ch)
 	const struct view plan_view = { .before = view_plan };
 	const struct view done_view = { .before = ch->done ?: plan_done_print };
 	auto_cleanup(cJSON_Deletep) cJSON *plan = NULL, *done = NULL;
-	int r = post(c, ch, 1, -1, &plan);
+	int r;
 
+	if (flag_given(c, FLAG_KEEP) + flag_given(c, FLAG_CUT) + flag_given(c, FLAG_RESET) > 1)
+		return usage_fail(c, "cli.flows", "--keep --cut --reset", "--keep, --cut, --reset", NULL, M_E_FLOWS, NULL);
+	r = post(c, ch, 1, -1, &plan);
 	if (r)
 		return r;
 	if (flag_given(c, FLAG_DRY_RUN)) {

@@ -116,21 +116,25 @@ static int folder_add(struct ctl *c, cJSON *list, const char *path)
 	return r;
 }
 
-int documents_read(struct ctl *c, cJSON **ret)
+int documents_of(struct ctl *c, const char *const *paths, size_t n, cJSON **ret)
 {
 	auto_cleanup(cJSON_Deletep) cJSON *list = cJSON_CreateArray();
 	int r = 0;
 
-	for (size_t i = 0; i < c->values[FLAG_FILE].n; i++) {
-		const char *path = c->values[FLAG_FILE].v[i];
+	for (size_t i = 0; i < n; i++) {
 		struct stat st;
 
-		if (strcmp(path, "-") && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-			r = folder_add(c, list, path) ?: r;
+		if (strcmp(paths[i], "-") && stat(paths[i], &st) == 0 && S_ISDIR(st.st_mode))
+			r = folder_add(c, list, paths[i]) ?: r;
 		else
-			r = document_add(c, list, path) ?: r;
+			r = document_add(c, list, paths[i]) ?: r;
 	}
 	if (!r)
 		*ret = take_ptr(list);
 	return r;
+}
+
+int documents_read(struct ctl *c, cJSON **ret)
+{
+	return documents_of(c, c->values[FLAG_FILE].v, c->values[FLAG_FILE].n, ret);
 }

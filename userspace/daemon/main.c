@@ -192,6 +192,9 @@ static int open_agent(struct daemon *d, struct fail_list *f)
 		.ring_bytes = (uint32_t)c->event_bytes, .drain_ms = (uint32_t)c->drain_ms,
 		.repair_ms = (uint32_t)c->repair_ms, .event_gap_ms = (uint32_t)c->event_gap_ms,
 		.local_node = (uint32_t)c->local_node, .shield_pps = (uint32_t)c->shield_pps,
+		.resolvers = c->resolvers.v, .nresolvers = c->resolvers.n,
+		.dns_min_ttl = (uint32_t)(c->dns_min_ttl_ms / 1000), .dns_grace = (uint32_t)(c->dns_grace_ms / 1000),
+		.dns_names = (uint32_t)c->dns_names,
 	};
 
 	if (asprintf(&dir, "%s/agent", c->state_dir) < 0)
@@ -213,7 +216,7 @@ static int open_controller(struct daemon *d, struct fail_list *f)
 		.ignore_labels = (const char *const *)c->ignore_labels.v, .nignore_labels = c->ignore_labels.n,
 		.fold_cidrs = c->fold_cidrs.v, .nfold_cidrs = c->fold_cidrs.n,
 		.scan_ports = (uint32_t)c->scan_ports, .scan_peers = (uint32_t)c->scan_peers,
-		.scan_window_s = (uint32_t)(c->scan_window_ms / 1000),
+		.scan_window_s = (uint32_t)(c->scan_window_ms / 1000), .generations = (uint32_t)c->generations,
 		.write_uids = c->write_uids.v, .nwrite_uids = c->write_uids.n,
 		.write_gids = c->write_gids.v, .nwrite_gids = c->write_gids.n,
 		.config_json = config_json, .config_arg = d,

@@ -26,6 +26,7 @@ enum access_end_kind {
 	ACCESS_FQDN,	   /* "fqdn/pay.example.com" */
 	ACCESS_RESERVED,   /* host, remote-node, world, multicast */
 	ACCESS_UNRESOLVED, /* "unknown/10.20.2.31": a cluster address nobody claimed in time */
+	ACCESS_SERVICE,	   /* "shop/svc/web": its address, as the source used it */
 	ACCESS_END_KINDS
 };
 
@@ -33,9 +34,9 @@ struct access_end {
 	uint64_t num;	/* of the book, for the store */
 	enum access_end_kind kind;
 	char *ref;	/* the text of the kind; unique in the book */
-	char *ns;	/* CONTROLLER, LABELS, POD */
+	char *ns;	/* CONTROLLER, LABELS, POD, SERVICE */
 	char *controller_kind, *controller_name; /* as the owner spells the kind: "Deployment" */
-	char *pod;	/* POD */
+	char *pod;	/* POD; SERVICE: the service's name */
 	struct labels labels; /* LABELS */
 	struct prefix prefix; /* CIDR, ADDR (full length), UNRESOLVED (full length) */
 	char *fqdn;	/* FQDN, without "fqdn/" */

@@ -39,6 +39,12 @@ static int selector_of(const struct access_end *e, struct selector *ret)
 		if (!r)
 			r = dup_to(&ret->pod, e->pod);
 		break;
+	case ACCESS_SERVICE:
+		ret->kind = SEL_SERVICE;
+		r = dup_to(&ret->ns, e->ns);
+		if (!r)
+			r = dup_to(&ret->service, e->pod);
+		break;
 	case ACCESS_CIDR:
 	case ACCESS_ADDR:
 	case ACCESS_UNRESOLVED:

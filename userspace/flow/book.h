@@ -100,10 +100,14 @@ struct access_book {
 
 /* end.c: what things are lifted to. All intern; *ret is the book's. 0 or -ENOMEM. */
 int book_end_of_workload(struct access_book *b, struct book_workload *bw, struct access_end **ret);
+int book_end_of_service(struct access_book *b, const char *ns, const char *name, struct access_end **ret);
+/* The point of a service's end: nobody in particular. */
+int book_point_of_service(struct access_book *b, const struct access_end *e, struct access_point **ret);
 int book_end_of_pod(struct access_book *b, const char *ns, const char *name, struct access_end **ret);
 int book_end_of_reserved(struct access_book *b, uint32_t id, struct access_end **ret);
+/* fqdn: the name by which the workload knows the address; NULL: the book's own source of names is asked. */
 int book_end_of_world(struct access_book *b, const char *ns, const char *name, const struct addr *a,
-		      bool single, struct access_end **ret);
+		      const char *fqdn, bool single, struct access_end **ret);
 int book_end_of_unresolved(struct access_book *b, const struct addr *a, struct access_end **ret);
 int book_point(struct access_book *b, const char *ns, const char *name, const char *uid,
 	       uint32_t reserved, const struct addr *a, struct access_point **ret);

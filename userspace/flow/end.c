@@ -139,6 +139,22 @@ int book_end_of_pod(struct access_book *b, const char *ns, const char *name, str
 	return intern_new(b, &e, ret);
 }
 
+int book_end_of_service(struct access_book *b, const char *ns, const char *name, struct access_end **ret)
+{
+	auto_cleanup(end_freep) struct access_end *e = NULL;
+	char ref[ACCESS_REF_MAX];
+
+	if ((size_t)snprintf(ref, sizeof(ref), "%s/svc/%s", ns, name) >= sizeof(ref))
+		return -EINVAL;
+	*ret = intern_find(b, ref);
+	if (*ret)
+		return 0;
+	e = end_begin(ACCESS_SERVICE, ref);
+	if (!e || dup_to(&e->ns, ns) || dup_to(&e->pod, name))
+		return -ENOMEM;
+	return intern_new(b, &e, ret);
+}
+
 static int end_of_controller(struct access_book *b, const struct workload *w, struct access_end **ret)
 {
 	auto_cleanup(end_freep) struct access_end *e = NULL;
@@ -259,12 +275,11 @@ static struct prefix full_prefix(const struct addr *a)
 }
 
 int book_end_of_world(struct access_book *b, const char *ns, const char *name, const struct addr *a,
-		      bool single, struct access_end **ret)
+		      const char *fqdn, bool single, struct access_end **ret)
 {
 	auto_cleanup(end_freep) struct access_end *e = NULL;
 	char text[PREFIX_STR_MAX], ref[ACCESS_REF_MAX];
 	const struct prefix *best = NULL;
-	const char *fqdn = NULL;
 	struct prefix p;
 
 	if (addr_is_zero(a))
@@ -276,7 +291,7 @@ int book_end_of_world(struct access_book *b, const char *ns, const char *name, c
 		return end_of_prefix(b, ACCESS_CIDR, prefix_str(best, text), best, ret);
 	if (!single)
 		return book_end_of_reserved(b, CW_ID_WORLD, ret);
-	if (b->fqdn)
+	if (!fqdn && b->fqdn)
 		fqdn = b->fqdn(b->fqdn_arg, ns, name, a);
 	if (fqdn && *fqdn && (size_t)snprintf(ref, sizeof(ref), "fqdn/%s", fqdn) < sizeof(ref)) {
 		*ret = intern_find(b, ref);
@@ -332,21 +347,13 @@ int book_point_add(struct access_book *b, struct access_point *p)
 	return r;
 }
 
-int book_point(struct access_book *b, const char *ns, const char *name, const char *uid,
-	       uint32_t reserved, const struct addr *a, struct access_point **ret)
+static int point_get(struct access_book *b, const char key[BOOK_POINT_KEY], size_t len, const char *ns,
+		     const char *name, const char *uid, uint32_t reserved, const struct addr *a,
+		     struct access_point **ret)
 {
 	auto_cleanup(point_freep) struct access_point *p = NULL;
-	char key[BOOK_POINT_KEY], text[ADDR_STR_MAX];
-	const char *word;
-	size_t len;
 	int r;
 
-	if (ns) {
-		len = book_point_key(ns, name, uid, key);
-	} else {
-		word = reserved_str(reserved);
-		len = point_key(a && !addr_is_zero(a) ? addr_str(a, text) : word ? word : "unknown", NULL, key);
-	}
 	if (!len)
 		return -EINVAL;
 	*ret = htab_get(b->points, key, len);
@@ -372,4 +379,27 @@ int book_point(struct access_book *b, const char *ns, const char *name, const ch
 	p->dirty = true;
 	*ret = take_ptr(p);
 	return 0;
+}
+
+int book_point(struct access_book *b, const char *ns, const char *name, const char *uid,
+	       uint32_t reserved, const struct addr *a, struct access_point **ret)
+{
+	char key[BOOK_POINT_KEY], text[ADDR_STR_MAX];
+	const char *word;
+	size_t len;
+
+	if (ns) {
+		len = book_point_key(ns, name, uid, key);
+	} else {
+		word = reserved_str(reserved);
+		len = point_key(a && !addr_is_zero(a) ? addr_str(a, text) : word ? word : "unknown", NULL, key);
+	}
+	return point_get(b, key, len, ns, name, uid, reserved, a, ret);
+}
+
+int book_point_of_service(struct access_book *b, const struct access_end *e, struct access_point **ret)
+{
+	char key[BOOK_POINT_KEY];
+
+	return point_get(b, key, point_key(e->ref, NULL, key), NULL, NULL, NULL, 0, NULL, ret);
 }

@@ -59,6 +59,15 @@ static int resolve_end(struct access_book *b, const struct node_access *a, bool 
 	struct workload_ref owner;
 	int r;
 
+	if (dst && a->dst_service && has_wl(wl)) {
+		r = book_end_of_service(b, wl->ns, wl->name, ret_end);
+		r = r ?: book_point_of_service(b, *ret_end, ret_point);
+		if (r == -ENOSPC) {
+			*ret_point = NULL;
+			r = 0;
+		}
+		return r;
+	}
 	if (has_wl(wl)) {
 		bw = book_workload_find(b, wl->ns, wl->name);
 		if (!bw) {
@@ -84,7 +93,8 @@ static int resolve_end(struct access_book *b, const struct node_access *a, bool 
 		break;
 	case CW_ID_WORLD:
 		/* Clients outside are never listed one by one; a public server would fill the book. */
-		r = book_end_of_world(b, a->src_wl.ns, a->src_wl.name, addr, dst, ret_end);
+		r = book_end_of_world(b, a->src_wl.ns, a->src_wl.name, addr, dst ? a->dst_fqdn : NULL, dst,
+				      ret_end);
 		break;
 	default:
 		r = book_end_of_reserved(b, reserved, ret_end);

@@ -22,6 +22,7 @@ void waiting_free(void *p)
 		return;
 	ref_done(&w->a.src_wl);
 	ref_done(&w->a.dst_wl);
+	free(w->a.dst_fqdn);
 	free(w);
 }
 
@@ -49,10 +50,13 @@ int book_wait_put(struct access_book *b, const struct counter_name *n, const str
 		return -ENOMEM;
 	w->a = *a;
 	w->a.src_wl = w->a.dst_wl = (struct workload_ref){ };
+	w->a.dst_fqdn = NULL;
 	w->since_ns = old ? old->since_ns : now_ns;
 	r = ref_copy(&a->src_wl, &w->a.src_wl);
 	if (!r)
 		r = ref_copy(&a->dst_wl, &w->a.dst_wl);
+	if (!r && a->dst_fqdn && !(w->a.dst_fqdn = strdup(a->dst_fqdn)))
+		r = -ENOMEM;
 	if (!r)
 		r = htab_set(b->waiting, n, sizeof(*n), w, NULL);
 	waiting_free(r < 0 ? w : old);

@@ -300,6 +300,7 @@ int wl_map_read(const struct maps *m, uint32_t wl, struct cw_wl *ret)
 		.pair_flows = __atomic_load_n(&v->pair_flows, __ATOMIC_RELAXED),
 		.folded_flows = __atomic_load_n(&v->folded_flows, __ATOMIC_RELAXED),
 		.folded_drops = __atomic_load_n(&v->folded_drops, __ATOMIC_RELAXED),
+		.names = __atomic_load_n(&v->names, __ATOMIC_RELAXED),
 	};
 	return 0;
 }

@@ -250,6 +250,9 @@ void maps_room(const struct maps *m, struct maps_room *ret)
 		.pairs = m->max[M_PAIR0] < m->max[M_PAIR1] ? m->max[M_PAIR0] : m->max[M_PAIR1],
 		.acct_slots = ctl_of(m)->acct_slots, .shield = m->max[M_SHIELD],
 		.shield_nets = m->max[M_SHIELD4],
+		.patterns = m->max[M_DNS_PATTERN], .named = m->max[M_NAMED],
+		.svcs = m->max[M_SVC], .backends = m->max[M_BACKENDS],
+		.fqdns = m->max[M_FQDN], .dns_names = m->max[M_DNS_NAME],
 	};
 }
 

@@ -36,6 +36,9 @@ void maps_free(struct maps *m);
 struct maps_room {
 	uint32_t eps, groups, wls, verdicts, rowtab, rows, peers, addrs4, addrs6, nets4, nets6;
 	uint32_t flows4, flows6, listen, accesses, pairs, acct_slots, shield, shield_nets;
+	uint32_t patterns, named;
+	uint32_t svcs, backends;
+	uint32_t fqdns, dns_names;
 };
 void maps_room(const struct maps *m, struct maps_room *ret);
 /* Bytes of kernel memory that the set's tables are charged for; 0 where the kernel does not say. */

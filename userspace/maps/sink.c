@@ -4,7 +4,9 @@
 #include <errno.h>
 
 #include "maps/addr_maps.h"
+#include "maps/named_maps.h"
 #include "maps/policy_maps.h"
+#include "maps/svc_maps.h"
 
 static int sink_verdict(void *arg, uint32_t index, const struct cw_verdict *v)
 {
@@ -86,6 +88,47 @@ static int sink_wl_group(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
 	return r < 0 ? r : 0;
 }
 
+static int sink_backends(void *arg, uint32_t index, const struct cw_backend *v, size_t n)
+{
+	return backends_store(arg, index, v, n);
+}
+
+static int sink_svc_set(void *arg, const struct cw_svc_key *k, const struct cw_svc *v)
+{
+	return svc_map_set(arg, k, v);
+}
+
+static int sink_svc_del(void *arg, const struct cw_svc_key *k)
+{
+	return svc_map_del(arg, k);
+}
+
+static int sink_pattern_set(void *arg, const char *pattern, uint32_t cls)
+{
+	return pattern_map_set(arg, pattern, cls);
+}
+
+static int sink_pattern_del(void *arg, const char *pattern)
+{
+	return pattern_map_del(arg, pattern);
+}
+
+static int sink_named_set(void *arg, uint32_t eid, uint32_t cls, uint32_t named)
+{
+	return named_map_set(arg, eid, cls, named);
+}
+
+static int sink_named_del(void *arg, uint32_t eid, uint32_t cls)
+{
+	return named_map_del(arg, eid, cls);
+}
+
+static int sink_names(void *arg, uint32_t classes)
+{
+	ctl_names(arg, classes);
+	return 0;
+}
+
 static int sink_settle(void *arg)
 {
 	return maps_grace(arg);
@@ -101,6 +144,9 @@ void maps_sink(struct maps *m, struct policy_sink *ret)
 		.addr_set = sink_addr_set, .addr_del = sink_addr_del,
 		.net_set = sink_net_set, .net_del = sink_net_del,
 		.addr_used = sink_addr_used, .net_used = sink_net_used,
+		.backends_write = sink_backends, .svc_set = sink_svc_set, .svc_del = sink_svc_del,
+		.pattern_set = sink_pattern_set, .pattern_del = sink_pattern_del,
+		.named_set = sink_named_set, .named_del = sink_named_del, .names_store = sink_names,
 		.wl_group = sink_wl_group, .settle = sink_settle,
 	};
 }
@@ -115,5 +161,7 @@ void maps_limits(const struct maps *m, struct policy_limits *ret)
 		.rowtab = room.rowtab, .rows = room.rows, .peers = room.peers,
 		.addrs = room.addrs4 < room.addrs6 ? room.addrs4 : room.addrs6,
 		.nets = room.nets4 < room.nets6 ? room.nets4 : room.nets6,
+		.patterns = room.patterns, .named = room.named,
+		.svcs = room.svcs, .backends = room.backends,
 	};
 }

@@ -122,7 +122,7 @@ static int items_make(const struct policy_set *set, const struct side *sd, const
 		r = vec_push(it, x);
 	}
 	/* Split off from an identity that has an entry: needs one to be the same until the switch. */
-	for (size_t f = 0; f < set->eid_fresh.n && !r; f++) {
+	for (size_t f = 0; src->p.n && f < set->eid_fresh.n && !r; f++) {
 		uint32_t ix = set->eid_fresh.v[f], pred = set->eids.v[ix].pred;
 		const struct pent *p = pred == NIL ? NULL : pent_of(src, pred);
 		size_t at = it->n;

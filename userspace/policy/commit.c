@@ -4,7 +4,8 @@
  *
  *  1. verdicts, rows, new tables, and the old classes' rows under new numbers: nobody looks there
  *  2. class entries: no-ops for every word a reader may hold
- *  3. addresses and prefixes split off an identity: no-ops under the words in force
+ *  3. addresses and prefixes split off an identity, names under new classes: no-ops under the words
+ *     in force
  *  4. the words: the only step that changes a verdict
  *  5. addresses that mean something else, owners, generations of those who may have judged them
  */
@@ -12,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "policy/set.h"
+#include "policy/service.h"
 
 /* ---- tables ------------------------------------------------------------------------------------- */
 
@@ -180,23 +181,23 @@ static void entries_take(struct commit *c, struct splan *p)
 
 /* ---- words ---------------------------------------------------------------------------------------------- */
 
-static int word_put(struct commit *c, uint32_t index, uint64_t bits, bool gen)
+/* fresh: the group's first word here; nothing stands under an earlier one, and what begins under it
+ * may be kept later. */
+static int word_put(struct commit *c, uint32_t index, uint64_t bits, bool fresh)
 {
 	struct policy_set *set = c->set;
-	uint64_t w = 0, since;
+	uint64_t w, since;
 	int r;
 
-	if (gen) {
-		if (!++set->gen[index])
-			set->gen[index] = 1;
-		w = CW_WORD(set->gen[index], 0, 0, 0) | bits;
-		since = CW_SINCE(c->flows == POLICY_KEEP ? CW_SINCE_KEEP(set->since[index]) : set->gen[index],
-				 c->flows == POLICY_RESET ? set->gen[index] : 0);
-		r = c->sink->since_store ? c->sink->since_store(c->sink->arg, index, since) : 0;
-		if (r)
-			return r;
-		set->since[index] = since;
-	}
+	if (!++set->gen[index])
+		set->gen[index] = 1;
+	w = CW_WORD(set->gen[index], 0, 0, 0) | bits;
+	since = CW_SINCE(c->flows == POLICY_KEEP && !fresh ? CW_SINCE_KEEP(set->since[index]) : set->gen[index],
+			 c->flows == POLICY_RESET ? set->gen[index] : 0);
+	r = c->sink->since_store ? c->sink->since_store(c->sink->arg, index, since) : 0;
+	if (r)
+		return r;
+	set->since[index] = since;
 	r = c->sink->word_store(c->sink->arg, index, w);
 	if (r)
 		return r;
@@ -213,7 +214,7 @@ static void switch_side(struct commit *c, struct splan *p)
 {
 	struct side *sd = &p->g->side[p->side];
 	struct table *old = sd->cur;
-	int r = word_put(c, p->g->number * 2 + p->side, bits_of(p->g, p->next), true);
+	int r = word_put(c, p->g->number * 2 + p->side, bits_of(p->g, p->next), !old);
 
 	keep_error(c, r);
 	if (r) {
@@ -270,7 +271,7 @@ static void bump(struct commit *c)
 		for (uint32_t s = 0; s < 2; s++)
 			if (g->side[s].cur)
 				keep_error(c, word_put(c, g->number * 2 + s,
-						       set->words[g->number * 2 + s] & 0xffffffffu, true));
+						       set->words[g->number * 2 + s] & 0xffffffffu, false));
 		g->bump = false;
 		g->flows = (uint8_t)c->flows;
 		g->rejudge_seq = set->seq;
@@ -290,7 +291,7 @@ int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct
 
 	for (uint32_t s = 0; s < 2 && !r; s++)
 		if (g->published && g->side[s].cur)
-			r = word_put(&c, g->number * 2 + s, set->words[g->number * 2 + s] & 0xffffffffu, true);
+			r = word_put(&c, g->number * 2 + s, set->words[g->number * 2 + s] & 0xffffffffu, false);
 	if (!r)
 		g->rejudge_seq = 0;
 	return r;
@@ -322,6 +323,7 @@ static int before_switch(struct commit *c, struct policy_plan *plan)
 int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const struct policy_sink *sink)
 {
 	struct commit c = { .set = set, .sink = sink, .flows = plan->flows };
+	bool patterns = false;
 	int r;
 
 	set->seq++;
@@ -343,13 +345,19 @@ int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const st
 					bits_of(p->g, p->g->side[p->side].cur), true));
 		p->g->published = true;
 	}
+	r = r ?: names_begin(&c);
 	r = r ?: split_addrs(&c);
+	r = r ?: names_patterns(&c, &patterns);
+	r = r ?: services_before_switch(&c, &plan->svc);
 	/* Whoever read an address before it changed must not meet a word that knows nothing of that. */
-	if (!r && (c.split || set->moved_seq) && sink->settle) {
+	if (!r && (c.split || patterns || set->moved_seq) && sink->settle) {
 		r = sink->settle(sink->arg);
 		if (!r)
 			set->moved_seq = 0;
 	}
+	/* No answer that was read with the old patterns is still to be noted. */
+	if (!r && patterns && sink->names_reclass)
+		r = sink->names_reclass(sink->arg);
 	if (r) {
 		policy_plan_free(plan);
 		set->poisoned |= r == -ENOMEM;
@@ -370,16 +378,44 @@ int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const st
 		/* A group that its members are about to leave stays as it is. */
 		for (uint32_t s = 0; s < 2 && g->refs && g->side[s].cur; s++)
 			if ((set->words[g->number * 2 + s] & 0xffffffffu) != bits_of(g, g->side[s].cur))
-				keep_error(&c, word_put(&c, g->number * 2 + s, bits_of(g, g->side[s].cur), true));
+				keep_error(&c, word_put(&c, g->number * 2 + s, bits_of(g, g->side[s].cur), false));
 		g->published |= g->side[0].cur && g->side[1].cur;
 	}
+	names_final(&c);
 	final_addresses(&c);
+	services_after_switch(&c, &plan->svc);
 	bump(&c);
 	lists_clear(&c);
 	stamp_dead(set);
+	set->ahead = c.late != 0;
 	set->plan = NULL;
 	plan_free(plan);
 	return c.late;
+}
+
+bool policy_plan_rejudges(const struct policy_plan *plan, uint32_t group, enum cw_side side)
+{
+	const struct policy_set *set = plan->set;
+	const struct group *g = group < set->lim.groups ? set->group_by_number[group] : NULL;
+
+	if (!g || set->bump_all || g->bump || plan->svc.n)
+		return true;
+	for (size_t i = 0; i < plan->sides.n; i++)
+		if (plan->sides.v[i].g == g && plan->sides.v[i].side == side && plan->sides.v[i].next)
+			return true;
+	return g->refs && g->side[side].cur &&
+	       (set->words[group * 2 + side] & 0xffffffffu) != bits_of(g, g->side[side].cur);
+}
+
+bool policy_set_stands(const struct policy_set *set, uint32_t group, enum cw_side side, uint32_t gen)
+{
+	uint32_t index = group * 2 + (uint32_t)side, now, keep;
+
+	if (group >= set->lim.groups || !gen)
+		return false;
+	now = CW_WORD_GEN(set->words[index]);
+	keep = CW_SINCE_KEEP(set->since[index]);
+	return now == gen || (keep && (int32_t)(gen - keep) >= 0 && (int32_t)(now - gen) > 0);
 }
 
 void policy_plan_flows(struct policy_plan *plan, enum policy_flows how)
@@ -389,26 +425,10 @@ void policy_plan_flows(struct policy_plan *plan, enum policy_flows how)
 
 void policy_plan_free(struct policy_plan *plan)
 {
-	struct policy_set *set;
-	size_t it = 0, klen;
-	const void *k;
-	void *v;
-
 	if (!plan)
 		return;
-	set = plan->set;
-	/* What stood between old and new is forgotten: the next plan starts from what is published. */
-	while (htab_next(set->owners, &it, &k, &klen, &v)) {
-		struct owner *o = v;
-
-		for (size_t i = 0; i < o->nh; i++) {
-			o->h[i].mid = NIL;
-			o->h[i].mid_group = NULL;
-		}
-	}
-	it = 0;
-	while (htab_next(set->nets, &it, &k, &klen, &v))
-		((struct netrec *)v)->mid = NIL;
-	set->plan = NULL;
+	/* The next plan starts from what is published. */
+	mids_forget(plan->set);
+	plan->set->plan = NULL;
 	plan_free(plan);
 }

@@ -38,6 +38,9 @@ struct policy_limits {
 	uint32_t groups, wls, verdicts, rowtab, rows, peers;
 	uint32_t addrs;		/* exact addresses, IPv4 and IPv6 each */
 	uint32_t nets;		/* prefixes, IPv4 and IPv6 each */
+	uint32_t patterns;	/* patterns of names in use */
+	uint32_t named;		/* pairs of an identity of the world and a name class */
+	uint32_t svcs, backends; /* service addresses times ports, and slots of what stands behind */
 	bool all_local;		/* every workload gets a group: query and simulate in the controller */
 	/* After a restart over standing maps: leave the old numbers alone until the old content is gone. */
 	struct policy_range keep_groups, keep_wls, keep_verdicts, keep_rowtab, keep_rows;
@@ -78,10 +81,29 @@ struct policy_sink {
 	/* The workload's number, and its group and effective identity for packets that carry no
 	 * address of its own; group 0: the workload is gone, endpoints lose their number. */
 	int (*wl_group)(void *arg, uint32_t wl, uint32_t group, uint32_t eid);
+	/*
+	 * Names. A pattern is "pay.example.com" or "*.example.com", lower case; a name's class is that of
+	 * the longest pattern it falls under, 0 without one. An address of the world with such a name is
+	 * judged as `named` beside its own identity. names_store: classes that stand, 0: no address
+	 * is judged by names. names_reclass: patterns were written and nobody still works with what stood
+	 * before; every name that is known gets the class that policy_set_name_class() gives now,
+	 * before the call returns. All may be NULL where no names are known.
+	 */
+	int (*pattern_set)(void *arg, const char *pattern, uint32_t cls);
+	int (*pattern_del)(void *arg, const char *pattern);
+	int (*named_set)(void *arg, uint32_t eid, uint32_t cls, uint32_t named);
+	int (*named_del)(void *arg, uint32_t eid, uint32_t cls);
+	int (*names_store)(void *arg, uint32_t classes);
+	int (*names_reclass)(void *arg);
+	/* Services: fresh slots before the entries that name them. May be NULL where nobody looks. */
+	int (*backends_write)(void *arg, uint32_t index, const struct cw_backend *v, size_t n);
+	int (*svc_set)(void *arg, const struct cw_svc_key *k, const struct cw_svc *v);
+	int (*svc_del)(void *arg, const struct cw_svc_key *k);
 	/* Waits for readers; blocks. Called before the words only when this commit splits an address or
-	 * prefix off an identity, or when addresses changed in a commit that no collection has followed
-	 * yet; never for a change of rules, ports, actions, modes or quarantines alone. May be NULL: then
-	 * a packet that read an address before and the word after may, once, be judged by a mix. */
+	 * prefix off an identity, when patterns of names change, or when addresses changed in a commit that
+	 * no collection has followed yet; never for a change of ports, actions, modes or quarantines alone.
+	 * May be NULL: then a packet that read an address before and the word after may, once, be judged
+	 * by a mix, and an answer that was being read may leave a name without its class. */
 	int (*settle)(void *arg);
 };
 
@@ -98,12 +120,7 @@ int policy_set_prepare(struct policy_set *set, const struct policy_state *next, 
  * after all words were stored, and the next commit makes up for it.
  */
 int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const struct policy_sink *sink);
-/*
- * What becomes of standing flows when the plan is committed: judged again at their next packet, and
- * cut if that says so (the default); the same, and the ends of a TCP flow that is cut get a reset;
- * or whatever passes goes on, and new flows alone feel the change.
- */
-enum policy_flows { POLICY_CUT, POLICY_RESET, POLICY_KEEP };
+/* What becomes of standing flows when the plan is committed; POLICY_CUT unless said otherwise. */
 void policy_plan_flows(struct policy_plan *plan, enum policy_flows how);
 /* Drops a plan that was not committed. Until the next prepare, reason chains tell of the dropped
  * state; judgements from the image stay exact. NULL is fine. */
@@ -123,6 +140,8 @@ struct policy_stats {
 	uint32_t rowtab, rows;	/* slots in use */
 	uint32_t eids, idents, selectors, rules;	/* rules: one-sided */
 	uint32_t addr_conflicts; /* addresses that two owners claim */
+	uint32_t svcs, backends; /* entries of the service table, and slots behind them */
+	uint32_t patterns, name_classes, named;	/* of names: patterns, classes, identities times classes */
 	size_t memory;		/* bytes of the big tables in this process */
 };
 void policy_set_stats(const struct policy_set *set, struct policy_stats *ret);
@@ -147,6 +166,12 @@ int policy_set_rule_usage(const struct policy_set *set, uint32_t rule, struct po
 /* What an address means: exact entry, else longest prefix. 0; -ENOENT for a zone nobody has. */
 int policy_set_addr(const struct policy_set *set, uint32_t zone, const struct addr *a, struct cw_addr *ret);
 
+/* Will flows that stand on this side of the group be judged again when the plan is committed? */
+bool policy_plan_rejudges(const struct policy_plan *plan, uint32_t group, enum cw_side side);
+/* Does a flow that passed under this generation go on without being judged again: nothing changed
+ * since, or only with POLICY_KEEP? */
+bool policy_set_stands(const struct policy_set *set, uint32_t group, enum cw_side side, uint32_t gen);
+
 /* The image through the evaluator of the data path. 0, -EINVAL for a hole in the tables. */
 struct policy_judgement {
 	uint64_t word;
@@ -159,6 +184,19 @@ int policy_set_judge(const struct policy_set *set, uint32_t group, enum cw_side 
 /* The same for the prepared state, whose words are not in force yet. */
 int policy_plan_judge(const struct policy_plan *plan, uint32_t group, enum cw_side side, uint32_t eid,
 		      enum cw_realm realm, uint32_t axis, struct policy_judgement *ret);
+/*
+ * What a flow from a group to a service address will be judged by at its source, `wl` being the
+ * workload it comes from: the worst of the backends. 0; 1: only itself stands behind it, which
+ * passes; -ENOENT: no service has this address and port; -EINVAL: a hole in the tables.
+ */
+int policy_plan_judge_service(const struct policy_plan *plan, uint32_t group, uint32_t wl, const struct addr *a,
+			      enum cw_realm realm, uint32_t axis, struct policy_judgement *ret);
+int policy_set_judge_service(const struct policy_set *set, uint32_t group, uint32_t wl, const struct addr *a,
+			     enum cw_realm realm, uint32_t axis, struct policy_judgement *ret); /* as it is now */
+struct policy_eid;
+/* The service that a packet to this address and port is judged by: its name, as in policy_eid. 0, -ENOENT. */
+int policy_set_service(const struct policy_set *set, const struct addr *a, enum cw_realm realm, uint32_t axis,
+		       struct policy_eid *ret);
 /* What an address will mean. */
 int policy_plan_addr(const struct policy_plan *plan, uint32_t zone, const struct addr *a, struct cw_addr *ret);
 /* 0 or -ENOENT. */
@@ -181,33 +219,56 @@ struct policy_step {
 
 /* One end of a question: a workload by name, or an address. */
 struct policy_end {
-	const char *ns, *name;	/* both or none */
+	const char *ns, *name;	/* both or none; or */
+	const char *svc;	/* destination: the service of `ns`, without `name` */
 	const char *uid;	/* optional: only that incarnation */
 	struct addr addr;	/* without ns: the address; with ns: which of its addresses, zero = choose */
 	uint32_t zone;
+	/* Destination: names that the source's workload knows for this address, as DNS gave them; they
+	 * count for addresses of the world. At most CW_FQDN_NAMES. */
+	const char *const *names;
+	size_t nnames;
 };
 struct policy_side_answer {
 	bool judged;		/* false: this end is not enforced here, the rest is zero */
 	uint32_t group, peer_eid, peer_realm;
+	const char *name;	/* the peer's name that decided, of policy_end.names; NULL: none did */
 	enum cw_mode mode;
 	bool quarantined;
 	struct policy_judgement j;
 	enum cw_reason reason;	/* of the outcome */
 	struct policy_step step[CW_TIER_COUNT]; /* by tier, of the enforced verdict */
 };
+/* A destination that is a service: what the source is judged by, and who may be the other end. */
+struct policy_via {
+	const char *ns, *name;		/* NULL: it is none; of the set, until the next prepare */
+	struct addr addr;		/* as asked; zero: headless */
+	uint32_t backends, ready;	/* addresses of this family on this port; those that count are the ready
+					 * ones, or all if none is */
+	uint32_t admits;		/* of those that count: their own side lets it pass */
+	const char *pod_ns, *pod;	/* the one that `side` tells of, NULL: an address of nobody */
+	struct addr pod_addr;
+	uint16_t port;			/* where it listens */
+};
 struct policy_answer {
 	struct addr src, dst;		/* as chosen; zero when an end has none */
 	struct cw_addr src_meaning, dst_meaning;
 	enum cw_reason builtin;		/* CW_R_SELF or CW_R_LOCAL_NODE: passes whatever the tiers say, else 0 */
-	struct policy_side_answer side[2]; /* by enum cw_side */
+	struct policy_via via;
+	struct policy_side_answer side[2]; /* by enum cw_side; of a service: the worst of its backends each */
 	bool passes;			/* both sides let it pass */
 };
-/* 0; -ENOENT: no such workload; -EAFNOSUPPORT: the ends share no address family. */
+/* 0; -ENOENT: no such workload; -EAFNOSUPPORT: the ends share no address family; -E2BIG: too many names. */
 int policy_set_query(const struct policy_set *set, const struct policy_end *src,
 		     const struct policy_end *dst, uint32_t axis, struct policy_answer *ret);
 /* The same in the prepared state: what `commit` would bring. */
 int policy_plan_query(const struct policy_plan *plan, const struct policy_end *src,
 		      const struct policy_end *dst, uint32_t axis, struct policy_answer *ret);
+
+/* Class of a name by the patterns that are written (or, of a plan, will be): 0 when none matches. Any
+ * case, a dot at the end is fine. Inside of a sink's call: as far as they are written. */
+uint32_t policy_set_name_class(const struct policy_set *set, const char *name);
+uint32_t policy_plan_name_class(const struct policy_plan *plan, const char *name);
 
 /* Which policies isolate the subject of a group's side (semantics, tier 4): up to max ids, the number
  * there are is returned. */
@@ -236,6 +297,8 @@ struct policy_eid {
 	uint32_t reserved;		/* enum cw_reserved_id, or 0 for workloads */
 	uint32_t ident;			/* label identity number, 0 for reserved ones */
 	const struct ident_info *info;	/* its attributes, NULL for reserved ones */
+	bool named;			/* of an address with a name: judged by, never counted under */
+	const char *svc_ns, *svc_name;	/* the number of a service, for accounts only; then the rest is not set */
 	uint32_t nworkloads;		/* that have it now */
 	const char *ns, *name, *uid;	/* one of them (the only one if nworkloads is 1); NULL: none */
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/doc.h"
+#include "policy/kpolicy.h"
 #include "policy/rule_doc.h"
 
 struct htab;
@@ -12,6 +13,16 @@ struct htab;
 #define LABEL_ORIGIN "cellwall.io/origin"
 #define LABEL_ACCESS "cellwall.io/access"
 #define LABEL_MODE "cellwall.io/mode"
+
+/* All of one call; `got` becomes part of the caller's documents only if nothing failed. */
+struct doc_job {
+	struct doc d;
+	struct rule_docs got;
+	struct doc_pos pos;	/* of the document being read */
+	struct htab *names;	/* what was given already, in this text or before it: struct doc_pos */
+};
+/* Reads one document; a list of documents in a list is none. */
+int docs_read(struct doc_job *j, const cJSON *root, bool in_list);
 
 /* Frees what stood there, so that a failed reader leaves one owner. 0 or -ENOMEM. */
 int set_str(char **dst, const char *s);
@@ -43,8 +54,11 @@ int read_quarantine_spec(struct doc *d, const cJSON *v, struct quarantine *q);
 struct inventory_sink {
 	int (*workload)(void *arg, struct doc *d, const cJSON *v, struct inventory_workload *w);
 	int (*namespace)(void *arg, struct doc *d, const cJSON *v, struct namespace *n);
+	int (*service)(void *arg, struct doc *d, const cJSON *v, struct service *s);
 	void *arg;
 };
+/* One item of spec.services; on faults *ret is left alone. service_doc.c */
+int read_service(struct doc *d, const cJSON *v, struct service *ret);
 /* Hands each good entry over; a sink takes ownership in every case. */
 int read_inventory_spec(struct doc *d, const cJSON *v, const struct inventory_sink *sink);
 
@@ -56,5 +70,20 @@ int docs_claim(struct htab *names, const char *space, const char *ns, const char
 int docs_claim_former(struct htab *names, const struct rule_docs *docs);
 /* Room for one more in an array of n and in its positions. 0 or -ENOMEM. */
 int docs_grow(void **v, struct doc_pos **at, size_t n, size_t size);
+/* Kubernetes policies among documents: the kind that a document is of, whatever its version; is its
+ * apiVersion one of theirs? */
+bool kpolicy_doc_kind(const cJSON *root, enum kpolicy_kind *ret);
+bool kpolicy_doc_api(const cJSON *root);
+/* The fault of a kind that such an apiVersion has not. Returns 0. */
+int kpolicy_doc_unknown(struct doc *d, const cJSON *root);
+/* Reads one and appends it, its name claimed. */
+int kpolicy_doc_read(struct doc *d, const cJSON *root, enum kpolicy_kind kind, const struct doc_pos *pos,
+		     struct htab *names, struct rule_docs *to);
+/* v1 List, or NetworkPolicyList and its like, whose items need no kind; each item is a document. */
+bool docs_is_list(const cJSON *root);
+int docs_read_list(struct doc_job *j, const cJSON *root);
+/* What to do about the faults from f->items[first] on, when they are all of one document. */
+int kpolicy_doc_next(struct fail_list *f, size_t first, size_t others);
+
 /* Appends all of `from`, which has one file and is empty then. On -ENOMEM nothing has moved. */
 int docs_move(struct rule_docs *from, struct rule_docs *to);

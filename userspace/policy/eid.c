@@ -197,7 +197,7 @@ static int chg_cmp(const void *x, const void *y)
 
 static void hold(struct policy_set *set, struct chg *c, uint32_t ix)
 {
-	uint32_t *at = c->h ? &c->h->eid : &c->net->eid;
+	uint32_t *at = c->h ? &c->h->eid : c->net ? &c->net->eid : &c->x->eid;
 
 	if (c->existing)
 		set->eids.v[c->old].holders--;
@@ -211,8 +211,18 @@ static void set_mid(struct chg *c, uint32_t ix)
 {
 	if (c->h)
 		c->h->mid = ix;
-	else
+	else if (c->net)
 		c->net->mid = ix;
+	else
+		c->x->mid = ix;
+}
+
+/* The slot that it was given to begin with. */
+static uint32_t begun(const struct chg *c)
+{
+	uint32_t mid = c->h ? c->h->mid : c->net ? c->net->mid : c->x->mid;
+
+	return mid != NIL ? mid : c->h ? c->h->eid : c->net ? c->net->eid : c->x->eid;
 }
 
 static int plain(struct policy_set *set, struct chg *c)
@@ -270,9 +280,7 @@ static int bucket(struct policy_set *set, struct chg *v, size_t n)
 		if (ekey_same(&v[i].key, &set->eids.v[old].key)) {
 			ix = old;
 		} else if (i && v[i - 1].old == old && ekey_same(&v[i].key, &v[i - 1].key)) {
-			ix = v[i - 1].h ? v[i - 1].h->mid : v[i - 1].net->mid;
-			if (ix == NIL)
-				ix = v[i - 1].h ? v[i - 1].h->eid : v[i - 1].net->eid;
+			ix = begun(&v[i - 1]);
 		} else {
 			pred = set->eids.v[old].published ? old : set->eids.v[old].pred;
 			r = eid_new(set, &v[i].key, 0, pred, &ix);
@@ -280,6 +288,12 @@ static int bucket(struct policy_set *set, struct chg *v, size_t n)
 				break;
 		}
 		final = v[i].removed ? ix : canon(set, &v[i].key);
+		if (final == NIL) { /* it is the last with this key: the one that spoke for it has gone */
+			final = ix;
+			r = key_offer(set, ix);
+			if (r)
+				break;
+		}
 		set_mid(&v[i], final != ix || v[i].removed ? ix : NIL);
 		hold(set, &v[i], final);
 	}

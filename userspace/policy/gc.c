@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/set.h"
+#include "policy/service.h"
 
 struct gc {
 	struct policy_set *set;
@@ -44,7 +44,7 @@ static bool eid_over(const struct gc *x, uint32_t ix)
 {
 	const struct eid_ent *e = &x->set->eids.v[ix];
 
-	return e->number && !e->holders && !e->fixed && over(x, e->dead_seq) && !e->groups;
+	return e->number && !e->holders && !e->pinned && !e->fixed && over(x, e->dead_seq) && !e->groups;
 }
 
 static int entries_collect(struct gc *x, struct group *g, uint32_t s, bool eids)
@@ -271,6 +271,8 @@ int policy_set_gc(struct policy_set *set, const struct policy_sink *sink, uint64
 	x->sink = sink;
 	x->upto = seq;
 	set->seq++;
+	if (over(x, set->moved_seq))
+		set->moved_seq = 0;
 	for (size_t i = 0; i < set->groups.n && !r; i++) {
 		struct group *g = set->groups.v[i];
 
@@ -280,6 +282,7 @@ int policy_set_gc(struct policy_set *set, const struct policy_sink *sink, uint64
 	for (size_t i = 0; i < set->groups.n && !r; i++)
 		if (set->groups.v[i] && set->groups.v[i]->number)
 			r = group_collect(x, set->groups.v[i]);
+	r = r ?: names_collect(set, sink, seq, &x->more);
 	for (uint32_t i = 0; i < set->eids.n; i++)
 		eids |= eid_over(x, i);
 	for (size_t i = 0; i < set->groups.n && !r; i++) {
@@ -298,6 +301,7 @@ int policy_set_gc(struct policy_set *set, const struct policy_sink *sink, uint64
 			x->more = true;
 	}
 	r = r ?: owners_collect(x);
+	x->more |= services_collect(set, seq);
 	r = r ? r : x->more;
 	free(x);
 	return r;

@@ -335,10 +335,30 @@ static int s_namespaces(struct doc *d, const cJSON *v, void *ctx)
 	return doc_list(d, v, RULE_DOC_WORKLOADS_MAX, namespace_item, ctx);
 }
 
+static int service_item(struct doc *d, const cJSON *v, void *ctx)
+{
+	const struct inventory_sink *sink = ctx;
+	struct service s = {};
+	unsigned before = d->faults;
+	int r = read_service(d, v, &s);
+
+	if (r < 0 || d->faults != before)
+		return r;
+	return sink->service(sink->arg, d, v, &s);
+}
+
+static int s_services(struct doc *d, const cJSON *v, void *ctx)
+{
+	if (cJSON_IsArray(v) && !v->child)
+		return 0;
+	return doc_list(d, v, RULE_DOC_WORKLOADS_MAX, service_item, ctx);
+}
+
 int read_inventory_spec(struct doc *d, const cJSON *v, const struct inventory_sink *sink)
 {
 	static const struct doc_field fields[] = {
 		{ "namespaces", s_namespaces, false }, { "workloads", s_workloads, false },
+		{ "services", s_services, false },
 	};
 
 	return doc_object(d, v, fields, ARRAY_SIZE(fields), (void *)sink);

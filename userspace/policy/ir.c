@@ -54,19 +54,22 @@ static int check_selectors(const struct rule *r, const char *field, const struct
 				       "no reserved identity %u", v[i].reserved);
 			break;
 		case SEL_SERVICE:
-			err = fail_add(f, -EINVAL, "rule.service-unknown", where(r, field, (long)i, &w),
-				       "a selector of the service's workloads",
-				       "select the workloads behind the service by their labels",
-				       "no service inventory stands behind \"%s\"", v[i].service ? v[i].service : "");
+			if (!given(v[i].ns) || !given(v[i].service))
+				err = fail_add(f, -EINVAL, "rule.service-name", where(r, field, (long)i, &w),
+					       "namespace and service", NULL, "the service is not named in full");
 			break;
 		case SEL_FQDN:
-			if (r->action == CW_ACT_BLOCK)
+			if (!strcmp(field, "from"))
+				err = fail_add(f, -EINVAL, "rule.fqdn-from", where(r, field, (long)i, &w),
+					       "cidr: the addresses it sends from", NULL,
+					       "a name can only be a destination");
+			else if (r->action == CW_ACT_BLOCK)
 				err = fail_add(f, -EINVAL, "rule.fqdn-block", where(r, field, (long)i, &w),
 					       "action allow or alert", NULL,
 					       "a name cannot be blocked: its addresses are shared");
-			else
-				err = fail_add(f, -EINVAL, "rule.fqdn-unresolved", where(r, field, (long)i, &w), "cidr",
-					       "name the addresses with cidr", "names are not resolved on this node: \"%s\"",
+			else if (!ir_name_ok(&v[i]))
+				err = fail_add(f, -EINVAL, "rule.fqdn", where(r, field, (long)i, &w),
+					       "pay.example.com or *.example.com", NULL, "\"%s\" is no full host name",
 					       v[i].fqdn ? v[i].fqdn : "");
 			break;
 		}

@@ -55,6 +55,11 @@ struct ir_rule {
  */
 int ir_from_rule(const struct rule *r, struct fail_list *f, struct ir_rule ret[2]);
 
+/* Is it a name, or "*." and a name, that the data path can match? */
+bool ir_name_ok(const struct selector *s);
+/* Names stand among the peers of egress rules that allow or alert. -EINVAL with a fault. */
+int ir_names_check(const struct ir_rule *ir, const char *at, struct fail_list *f);
+
 /* Namespace that a selector of an ir_rule means, NULL: any or by labels. */
 const char *ir_selector_ns(const struct ir_rule *ir, const struct selector *s);
 

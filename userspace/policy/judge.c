@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "policy/set.h"
+#include "policy/service.h"
 
 /* ---- the evaluator's reads -------------------------------------------------------------------------- */
 
@@ -59,6 +59,16 @@ static inline int cw_eval_row(const struct policy_set *set, uint32_t i, __u64 *r
 
 #define CW_EVAL_CTX const struct policy_set
 #include "cw_eval.h"
+
+bool verdict_worse(const struct cw_verdict *a, const struct cw_verdict *b)
+{
+	return cw_backend_worse(a, b);
+}
+
+bool verdict_for_self(const struct cw_verdict *v)
+{
+	return cw_self_judged(v);
+}
 
 /* ---- verdicts ------------------------------------------------------------------------------------------ */
 
@@ -271,22 +281,15 @@ size_t policy_set_isolating(const struct policy_set *set, uint32_t group, enum c
 
 /* ---- query ----------------------------------------------------------------------------------------------------- */
 
-struct end {
-	const struct owner *owner;
-	const struct holder *h;		/* NULL: an address of nobody */
-	struct addr addr;
-	struct cw_addr means;
-};
-
 static bool family_ok(const struct holder *h, int v6)
 {
 	return addr_is_zero(&h->addr) || v6 < 0 || addr_is_v4(&h->addr) == !v6;
 }
 
 /* v6: -1 any. */
-static int end_of(const struct policy_set *set, bool next, const struct policy_end *e, int v6, struct end *ret)
+int judge_end(const struct policy_set *set, bool next, const struct policy_end *e, int v6, struct end *ret)
 {
-	struct end x = {};
+	struct end x = { .names = e->names, .nnames = e->nnames };
 
 	if (!e->name) {
 		struct policy_plan plan = { .set = (struct policy_set *)set };
@@ -324,8 +327,41 @@ static int end_of(const struct policy_set *set, bool next, const struct policy_e
 	return 0;
 }
 
-static int judge_side(struct policy_set *set, bool next, const struct end *self, const struct end *peer,
-		      enum cw_side s, uint32_t axis, struct policy_side_answer *ret)
+/* The best that its names make of an address of the world, as the data path does it. */
+static int judge_names(const struct policy_set *set, bool next, const struct group *g, const struct end *peer,
+		       uint32_t axis, uint32_t *ix, struct policy_side_answer *ret)
+{
+	uint32_t base = *ix;
+
+	for (size_t i = 0; i < peer->nnames; i++) {
+		char folded[CW_DNS_NAME_MAX + 1];
+		struct policy_judgement j;
+		const struct cross *x = NULL;
+		uint32_t cls, at = NIL;
+
+		if (name_fold(peer->names[i], false, folded))
+			continue;
+		cls = name_class_of(set, folded, next);
+		x = cls == NIL ? NULL : cross_find(set, base, cls);
+		if (x)
+			at = next ? x->eid : eid_slot(set, x->pub);
+		if (at == NIL)
+			continue;
+		if (next)
+			j = model_judge(set, g, CW_EGRESS, at, CW_REALM_WORLD, axis);
+		else if (policy_set_judge(set, g->number, CW_EGRESS, x->pub, CW_REALM_WORLD, axis, &j))
+			return -EINVAL;
+		if (!cw_name_prefers(&j.v, &ret->j.v))
+			continue;
+		ret->j = j;
+		ret->name = peer->names[i];
+		*ix = at;
+	}
+	return 0;
+}
+
+int judge_side(struct policy_set *set, bool next, const struct end *self, const struct end *peer,
+	       enum cw_side s, uint32_t axis, struct policy_side_answer *ret)
 {
 	uint32_t number = self->means.group, ix = eid_slot(set, peer->means.eid);
 	const struct group *g = number ? set->group_by_number[number] : NULL;
@@ -344,6 +380,11 @@ static int judge_side(struct policy_set *set, bool next, const struct end *self,
 		if (r)
 			return r;
 	}
+	if (s == CW_EGRESS && peer->nnames && peer->means.realm == CW_REALM_WORLD) {
+		r = judge_names(set, next, g, peer, axis, &ix, ret);
+		if (r)
+			return r;
+	}
 	ret->mode = (enum cw_mode)CW_WORD_MODE(ret->j.word);
 	ret->quarantined = CW_WORD_QUAR(ret->j.word);
 	ret->reason = reason_of(&ret->j, peer->means.realm);
@@ -354,24 +395,44 @@ static int judge_side(struct policy_set *set, bool next, const struct end *self,
 static int query(struct policy_set *set, bool next, const struct policy_end *src, const struct policy_end *dst,
 		 uint32_t axis, struct policy_answer *ret)
 {
+	struct svc_found found = {};
 	struct policy_answer a = {};
+	struct policy_end at;
 	struct end s, d;
 	int r, v6 = -1;
 
 	if (axis >= CW_AXIS_END)
 		return -ERANGE;
+	if (dst->nnames > CW_FQDN_NAMES)
+		return -E2BIG;
+	if (dst->svc) {
+		r = judge_end(set, next, src, addr_is_zero(&dst->addr) ? -1 : !addr_is_v4(&dst->addr), &s);
+		/* A workload with both families leaves the choice to the service. */
+		if (!r && !addr_is_zero(&s.addr) && (!src->name || !addr_is_zero(&src->addr) || !addr_is_v4(&s.addr)))
+			v6 = !addr_is_v4(&s.addr);
+		at = (struct policy_end){ .zone = dst->zone };
+		r = r ?: service_end(set, dst, v6, axis, &at.addr, &found);
+		if (r)
+			return r;
+		dst = &at;
+	}
 	/* Whoever names an address sets the family; else IPv4 where both have it. */
 	if (!addr_is_zero(&dst->addr))
 		v6 = !addr_is_v4(&dst->addr);
 	else if (!addr_is_zero(&src->addr))
 		v6 = !addr_is_v4(&src->addr);
-	r = end_of(set, next, src, v6, &s);
+	else if (found.svc)
+		v6 = found.v6;
+	r = judge_end(set, next, src, v6, &s);
 	if (!r && v6 < 0 && !addr_is_zero(&s.addr))
 		v6 = !addr_is_v4(&s.addr);
-	r = r ?: end_of(set, next, dst, v6, &d);
+	if (!r && found.svc)
+		d = (struct end){};
+	else
+		r = r ?: judge_end(set, next, dst, v6, &d);
 	if (r == -EAFNOSUPPORT && addr_is_zero(&src->addr) && addr_is_zero(&dst->addr) && v6 == 0) {
-		r = end_of(set, next, src, 1, &s);
-		r = r ?: end_of(set, next, dst, 1, &d);
+		r = judge_end(set, next, src, 1, &s);
+		r = r ?: judge_end(set, next, dst, 1, &d);
 	}
 	if (r)
 		return r;
@@ -381,13 +442,19 @@ static int query(struct policy_set *set, bool next, const struct policy_end *src
 	a.dst = d.addr;
 	a.src_meaning = s.means;
 	a.dst_meaning = d.means;
-	r = judge_side(set, next, &s, &d, CW_EGRESS, axis, &a.side[CW_EGRESS]);
-	r = r ?: judge_side(set, next, &d, &s, CW_INGRESS, axis, &a.side[CW_INGRESS]);
+	if (!found.svc && !dst->name)
+		service_lookup(set, next ? set->plan : NULL, &d.addr, d.means.realm, axis, &found);
+	if (found.svc) {
+		r = service_judge(set, next, &s, &found, axis, &a, &d);
+	} else {
+		r = judge_side(set, next, &s, &d, CW_EGRESS, axis, &a.side[CW_EGRESS]);
+		r = r ?: judge_side(set, next, &d, &s, CW_INGRESS, axis, &a.side[CW_INGRESS]);
+	}
 	if (r)
 		return r;
 	/* The quarantine stands above what is allowed whatever the tiers say. */
 	if (!a.side[0].quarantined && !a.side[1].quarantined) {
-		if (s.owner && s.owner == d.owner && !s.owner->node)
+		if (!found.svc && s.owner && s.owner == d.owner && !s.owner->node)
 			a.builtin = CW_R_SELF;
 		else if (s.means.realm == CW_REALM_HOST && d.means.group && set->local_node == CW_CTL_LOCAL_NODE_ALLOW)
 			a.builtin = CW_R_LOCAL_NODE;

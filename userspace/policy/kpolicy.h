@@ -27,7 +27,8 @@ struct kpolicy_rule {
 	enum ir_effect effect;	/* ALLOW, BLOCK or PASS */
 	struct selector *peers;
 	size_t npeers;
-	bool everyone;		/* every peer, inside and outside */
+	bool everyone;		/* every peer, inside and outside; not set and no peers: nobody */
+	bool unknown_peer;	/* a peer of a kind unknown here: closed (ALLOW: nobody, else: block all) */
 	struct port_spec *ports;
 	size_t nports;		/* none: all protocols and ports */
 };
@@ -56,8 +57,10 @@ int kpolicy_copy(const struct kpolicy *from, struct kpolicy *to); /* deep; 0 or 
 bool kpolicy_is(const struct cJSON *obj);
 /*
  * Reads and validates one object as the API server would (defaults applied, unknown fields are
- * faults). All faults of the object are found in one run, each named by its path
- * ("spec.ingress[0].ports[1].endPort"). 0: read, or faults were added (d->faults); -ENOMEM.
+ * faults; a peer of an admin kind whose only field is unknown is kept as one, see
+ * kpolicy_rule.unknown_peer). All faults of the object are found in one run, each named by its path
+ * ("spec.ingress[0].ports[1].endPort"). 0: read, or faults were added (d->faults), then *ret is
+ * not set; -ENOMEM. The object's prefix and name are d's only within the call.
  */
 int kpolicy_read(struct doc *d, const struct cJSON *obj, struct kpolicy *ret);
 /* The same from an object on its own (API bodies, watches). `what` names it in faults. -EINVAL, -ENOMEM. */
@@ -74,3 +77,4 @@ int kpolicy_ir(const struct kpolicy *k, struct ir_rules *to);
 /* "NetworkPolicy shop/api", "ClusterNetworkPolicy deny-all": for people. out: 600 bytes. */
 const char *kpolicy_ref(const struct kpolicy *k, char out[600]);
 const char *kpolicy_kind_str(enum kpolicy_kind k); /* "NetworkPolicy", ... */
+const char *kpolicy_api_str(enum kpolicy_kind k);  /* "networking.k8s.io/v1", ... */

@@ -188,6 +188,8 @@ void namespace_done(struct namespace *n);
 int namespace_copy(const struct namespace *from, struct namespace *to);
 void mode_setting_done(struct mode_setting *m);
 int mode_setting_copy(const struct mode_setting *from, struct mode_setting *to);
+void service_done(struct service *s);
+int service_copy(const struct service *from, struct service *to);
 void quarantine_done(struct quarantine *q);
 int quarantine_copy(const struct quarantine *from, struct quarantine *to);
 

@@ -101,6 +101,60 @@ static size_t prefix_key(unsigned char out[18], const struct prefix *p)
 	return 18;
 }
 
+void mids_forget(struct policy_set *set)
+{
+	size_t it = 0, klen;
+	const void *k;
+	void *v;
+
+	while (htab_next(set->owners, &it, &k, &klen, &v)) {
+		struct owner *o = v;
+
+		for (size_t i = 0; i < o->nh; i++) {
+			o->h[i].mid = NIL;
+			o->h[i].mid_group = NULL;
+		}
+	}
+	it = 0;
+	while (htab_next(set->nets, &it, &k, &klen, &v))
+		((struct netrec *)v)->mid = NIL;
+	names_forget_mids(set);
+}
+
+/* What the addresses of a prefix are judged as by what is written. */
+static uint32_t net_image(const struct policy_set *set, const struct netrec *r)
+{
+	struct prefix p = r->p;
+	int bits = p.v6 ? 0 : 96;
+
+	for (int len = p.plen; len >= 0; len--) {
+		unsigned char key[18];
+		const struct netrec *n;
+
+		if (len < p.plen)
+			p.addr.b[(bits + len) / 8] &= (uint8_t)(0xff00 >> (bits + len) % 8);
+		p.plen = (uint8_t)len;
+		n = htab_get(set->nets, key, prefix_key(key, &p));
+		if (n && n->pub_set)
+			return eid_slot(set, n->pub.eid);
+	}
+	return NIL;
+}
+
+/* A plan that was not committed has been here: what counts is what stands. */
+static void net_redo(struct policy_set *set, struct netrec *r, struct chg *c)
+{
+	uint32_t image = net_image(set, r);
+	bool holds = r->eid != NIL && !r->gone;
+
+	c->old = image;
+	c->existing = holds && r->eid == image;
+	if (holds && !c->existing)
+		set->eids.v[r->eid].holders--;
+	if (!c->existing)
+		r->eid = NIL;
+}
+
 int nets_diff(struct policy_set *set, struct chgs *chgs)
 {
 	unsigned char key[18];
@@ -129,7 +183,11 @@ int nets_diff(struct policy_set *set, struct chgs *chgs)
 			}
 			r->seen = true;
 			r->realm = n->realm;
-			if (r->eid != NIL && !r->gone) {
+			if (set->redo) {
+				net_redo(set, r, &c);
+				if (c.existing && r->pub_set && ekey_same(&c.key, &set->eids.v[r->eid].key))
+					continue;
+			} else if (r->eid != NIL && !r->gone) {
 				c.old = r->eid;
 				c.existing = true;
 				if (ekey_same(&c.key, &set->eids.v[r->eid].key))
@@ -143,7 +201,7 @@ int nets_diff(struct policy_set *set, struct chgs *chgs)
 					c.old = u->eid;
 			}
 			r->gone = false;
-			r->from = c.existing ? NIL : c.old;
+			r->from = r->pub_set || c.existing ? NIL : c.old;
 			c.net = r;
 			if (vec_push(chgs, c) || net_touch(set, r))
 				return -ENOMEM;
@@ -154,8 +212,10 @@ int nets_diff(struct policy_set *set, struct chgs *chgs)
 		struct netrec *r = v;
 		struct chg c = { .net = r, .old = r->eid, .existing = true, .removed = true };
 
-		if (r->seen || r->gone)
+		if (r->seen || (r->gone && !(set->redo && r->pub_set)))
 			continue;
+		if (set->redo && r->pub_set)
+			net_redo(set, r, &c);
 		r->gone = true;
 		c.key = net_key(universe_cover(set->uni, &r->p));
 		if (vec_push(chgs, c) || net_touch(set, r))

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "policy/set.h"
+#include "policy/service.h"
 
 static bool given(const char *s)
 {
@@ -138,6 +138,18 @@ static int holder_check(struct policy_set *set, struct holder *h, struct chgs *c
 	r = aset_of(set, o, &h->addr, &c.key.aset);
 	if (r)
 		return r;
+	if (set->redo && h->eid != NIL) {
+		const struct addrrec *a = addr_is_zero(&h->addr) ? NULL : htab_get(set->addrs, h->addr.b, 16);
+		uint32_t image = a && a->pub_set ? eid_slot(set, a->pub.eid) : NIL;
+
+		/* A plan that was not committed has been here: what counts is what stands. */
+		if (image != NIL && image != h->eid) {
+			set->eids.v[h->eid].holders--;
+			h->eid = NIL;
+			c.old = image;
+			c.existing = false;
+		}
+	}
 	if (h->eid != NIL && ekey_same(&c.key, &set->eids.v[h->eid].key)) {
 		if (c.key.aset)
 			intern_unref(set->asets, c.key.aset);
@@ -347,6 +359,13 @@ static void workload_bytes(struct bytes *b, const struct workload *w)
 	}
 }
 
+uint64_t workload_digest(const struct policy_set *set, const struct workload *w, struct bytes *b)
+{
+	b->n = 0;
+	workload_bytes(b, w);
+	return hash_bytes(set->seed, b->v, b->n);
+}
+
 struct walk {
 	struct policy_set *set;
 	const struct policy_state *next;
@@ -381,6 +400,7 @@ static int workload_one(struct walk *x, const struct workload *w)
 {
 	struct policy_set *set = x->set;
 	const struct bucket *b = settings_bucket(&x->s, w->ns);
+	const struct u32s *behind;
 	struct owner *o;
 	uint64_t digest;
 	bool local, fresh = false;
@@ -388,12 +408,18 @@ static int workload_one(struct walk *x, const struct workload *w)
 
 	if (!b)
 		return -ENOMEM;
-	x->key.n = x->body.n = 0;
+	x->key.n = 0;
 	bytes_str(&x->key, w->ns);
 	bytes_str(&x->key, w->name);
 	bytes_str(&x->key, w->uid);
+	digest = set->wl_digests.n ? set->wl_digests.v[w - x->next->workloads] : workload_digest(set, w, &x->body);
+	if (x->body.err)
+		return -ENOMEM;
+	x->body.n = 0;
 	bytes_put(&x->body, &b->digest, sizeof(b->digest));
-	workload_bytes(&x->body, w);
+	bytes_put(&x->body, &digest, sizeof(digest));
+	behind = services_of_pod(set, w->ns, w->name);
+	bytes_put(&x->body, behind->v, behind->n * sizeof(*behind->v));
 	if (x->key.err || x->body.err)
 		return -ENOMEM;
 	digest = hash_bytes(set->seed, x->body.v, x->body.n);
@@ -594,6 +620,7 @@ int owners_diff(struct policy_set *set, const struct policy_state *next, bool na
 	if (r)
 		return r;
 	x.derive = labels || singles || names_changed;
+	x.uni |= set->redo;
 	modes = settings_digest(set, next, &r);
 	x.settle = modes != set->modes_digest;
 	set->modes_digest = modes;
@@ -609,7 +636,7 @@ int owners_diff(struct policy_set *set, const struct policy_state *next, bool na
 		r = nets_diff(set, &chgs);
 	for (size_t i = 0; i < chgs.n; i++)
 		if (chgs.v[i].h)
-			chgs.v[i].existing = chgs.v[i].old != NIL;
+			chgs.v[i].existing = chgs.v[i].old != NIL && chgs.v[i].h->eid == chgs.v[i].old;
 	r = r ?: eids_assign(set, &chgs);
 	for (size_t i = 0; i < chgs.n && !r; i++) {
 		const struct holder *h = chgs.v[i].h;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "policy/set.h"
+#include "policy/service.h"
 
 static void splan_done(struct policy_set *set, struct splan *p)
 {
@@ -24,10 +24,11 @@ void plan_free(struct policy_plan *p)
 	for (size_t i = 0; i < p->sides.n; i++)
 		splan_done(p->set, &p->sides.v[i]);
 	vec_done(&p->sides);
+	services_plan_free(p->set, &p->svc);
 	free(p);
 }
 
-static int refuse(struct policy_set *set, struct fail_list *f, const char *what, uint64_t need, uint64_t room)
+int plan_refuse(struct policy_set *set, struct fail_list *f, const char *what, uint64_t need, uint64_t room)
 {
 	const struct ir *worst = NULL;
 	size_t most = 0;
@@ -42,7 +43,7 @@ static int refuse(struct policy_set *set, struct fail_list *f, const char *what,
 			continue;
 		for (uint32_t k = 0; k < ir->npeer; k++)
 			n += set->sels.v[ir->peer[k]]->idents.n + set->sels.v[ir->peer[k]]->eids.n +
-			     set->sels.v[ir->peer[k]]->ncidrs;
+			     set->sels.v[ir->peer[k]]->ncidrs + set->sels.v[ir->peer[k]]->nnames;
 		if (!worst || n > most) {
 			worst = ir;
 			most = n;
@@ -207,7 +208,7 @@ static int group_plan(struct policy_plan *p, struct group *g, bool splits)
 
 static int check(struct policy_set *set, struct fail_list *f, const char *what, uint64_t need, uint64_t room)
 {
-	return need > room ? refuse(set, f, what, need, room) : 0;
+	return need > room ? plan_refuse(set, f, what, need, room) : 0;
 }
 
 static int counts(struct policy_plan *p, struct fail_list *f)
@@ -262,7 +263,7 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 		p->set = set;
 	for (size_t i = 0; i < set->owner_dirty.n && !r; i++)
 		if (wl_number(set, set->owner_dirty.v[i]))
-			r = refuse(set, f, "workload numbers", set->nwls + 1, set->lim.wls - 1);
+			r = plan_refuse(set, f, "workload numbers", set->nwls + 1, set->lim.wls - 1);
 	/* Groups may be added behind while a full one moves house. */
 	for (size_t i = 0; i < set->groups.n && !r; i++) {
 		struct group *g = set->groups.v[i];
@@ -281,7 +282,7 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 			continue;
 		}
 		if (group_number(set, g)) {
-			r = refuse(set, f, "groups", set->lim.groups, set->lim.groups - 1);
+			r = plan_refuse(set, f, "groups", set->lim.groups, set->lim.groups - 1);
 			break;
 		}
 		set->nospace = NULL;
@@ -291,10 +292,11 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 			if (!r && g->refs) /* else its members have left already */
 				r = group_migrate(set, g);
 		} else if (r == -ENOSPC) {
-			r = refuse(set, f, set->nospace ? set->nospace : "maps", set->rows_x.used,
+			r = plan_refuse(set, f, set->nospace ? set->nospace : "maps", set->rows_x.used,
 				   set->nospace && !strcmp(set->nospace, "row table") ? set->lim.rowtab : set->lim.rows);
 		}
 	}
+	r = r ?: services_plan(set, f, &p->svc);
 	r = r ?: counts(p, f);
 	if (r) {
 		plan_free(p);

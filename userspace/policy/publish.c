@@ -30,8 +30,7 @@ static bool same_addr(const struct cw_addr *a, const struct cw_addr *b)
 	return a->eid == b->eid && a->group == b->group && a->wl == b->wl && a->realm == b->realm;
 }
 
-/* Is X a split of the identity with this number, so far unseen? Then it judges the same until the switch. */
-static bool split_of(const struct policy_set *set, uint32_t x, uint32_t number)
+bool split_of(const struct policy_set *set, uint32_t x, uint32_t number)
 {
 	return x != NIL && !set->eids.v[x].published && set->eids.v[x].pred != NIL &&
 	       set->eids.v[set->eids.v[x].pred].number == number;

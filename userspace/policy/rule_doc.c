@@ -19,15 +19,7 @@ static const char *const kind_prefix[KIND_COUNT] = {
 	"rule", "rule", "mode", "quarantine", "inventory",
 };
 
-/* All of one call; `got` becomes part of the caller's documents only if nothing failed. */
-struct job {
-	struct doc d;
-	struct rule_docs got;
-	struct doc_pos pos;	/* of the document being read */
-	struct htab *names;	/* what was given already, in this text or before it: struct doc_pos */
-};
-
-static int claim_here(struct job *j, const cJSON *v, const char *space, const char *ns, const char *name)
+static int claim_here(struct doc_job *j, const cJSON *v, const char *space, const char *ns, const char *name)
 {
 	struct doc_pos pos = j->pos;
 	const struct doc_pos *first;
@@ -42,7 +34,7 @@ static int claim_here(struct job *j, const cJSON *v, const char *space, const ch
 }
 
 /* The name of a document with metadata. */
-static int claim_doc(struct job *j, const cJSON *root, const char *space, const char *ns, const char *name)
+static int claim_doc(struct doc_job *j, const cJSON *root, const char *space, const char *ns, const char *name)
 {
 	size_t mark = doc_enter(&j->d, "metadata.name");
 	int r = claim_here(j, json_get(json_get(root, "metadata"), "name"), space, ns, name);
@@ -280,7 +272,7 @@ static int take_origin(struct doc *d, struct head *h, struct rule *r)
 	return 0;
 }
 
-static int read_rule(struct job *j, const cJSON *root, const cJSON *spec, struct head *h)
+static int read_rule(struct doc_job *j, const cJSON *root, const cJSON *spec, struct head *h)
 {
 	static const struct doc_field fields[] = {
 		{ "action", r_action, true }, { "reject", r_reject, false }, { "mode", r_mode, false },
@@ -315,7 +307,7 @@ static int read_rule(struct job *j, const cJSON *root, const cJSON *spec, struct
 
 /* ---- the other kinds ---------------------------------------------------------------------------- */
 
-static int read_mode(struct job *j, const cJSON *root, const cJSON *spec, struct head *h)
+static int read_mode(struct doc_job *j, const cJSON *root, const cJSON *spec, struct head *h)
 {
 	struct mode_setting m = { .name = take_ptr(h->name) };
 	unsigned before = j->d.faults;
@@ -334,7 +326,7 @@ static int read_mode(struct job *j, const cJSON *root, const cJSON *spec, struct
 	return r;
 }
 
-static int read_quarantine(struct job *j, const cJSON *root, const cJSON *spec, struct head *h)
+static int read_quarantine(struct doc_job *j, const cJSON *root, const cJSON *spec, struct head *h)
 {
 	struct quarantine q = { .name = take_ptr(h->name) };
 	unsigned before = j->d.faults;
@@ -355,7 +347,7 @@ static int read_quarantine(struct job *j, const cJSON *root, const cJSON *spec, 
 
 static int take_workload(void *arg, struct doc *d, const cJSON *v, struct inventory_workload *w)
 {
-	struct job *j = arg;
+	struct doc_job *j = arg;
 	struct doc_pos pos = j->pos;
 	unsigned before = d->faults;
 	char text[ADDR_STR_MAX];
@@ -377,7 +369,7 @@ static int take_workload(void *arg, struct doc *d, const cJSON *v, struct invent
 
 static int take_namespace(void *arg, struct doc *d, const cJSON *v, struct namespace *n)
 {
-	struct job *j = arg;
+	struct doc_job *j = arg;
 	struct doc_pos pos = j->pos;
 	unsigned before = d->faults;
 	int r = claim_here(j, v, "namespace", NULL, n->name);
@@ -392,9 +384,26 @@ static int take_namespace(void *arg, struct doc *d, const cJSON *v, struct names
 	return r;
 }
 
-static int read_inventory(struct job *j, const cJSON *spec)
+static int take_service(void *arg, struct doc *d, const cJSON *v, struct service *s)
 {
-	const struct inventory_sink sink = { take_workload, take_namespace, j };
+	struct doc_job *j = arg;
+	struct doc_pos pos = j->pos;
+	unsigned before = d->faults;
+	int r = claim_here(j, v, "service", s->ns, s->name);
+
+	if (r == 0 && d->faults == before) {
+		pos.line = yaml_line(d->yaml, v);
+		r = PUSH(&j->got, services, *s, pos);
+		if (r == 0)
+			return 0;
+	}
+	service_done(s);
+	return r;
+}
+
+static int read_inventory(struct doc_job *j, const cJSON *spec)
+{
+	const struct inventory_sink sink = { take_workload, take_namespace, take_service, j };
 	size_t mark = doc_enter(&j->d, "spec");
 	int r = spec ? read_inventory_spec(&j->d, spec, &sink) : 0;
 
@@ -432,7 +441,7 @@ static bool known_kind(struct doc *d, const cJSON *root, enum kind *ret)
 	return ok;
 }
 
-static int read_document(struct job *j, const cJSON *root)
+int docs_read(struct doc_job *j, const cJSON *root, bool in_list)
 {
 	static const struct doc_field named[] = {
 		{ "apiVersion", NULL, true }, { "kind", NULL, true }, { "metadata", NULL, true },
@@ -445,6 +454,7 @@ static int read_document(struct job *j, const cJSON *root)
 	struct doc *d = &j->d;
 	struct head h = {};
 	const cJSON *meta, *spec;
+	enum kpolicy_kind kube;
 	enum kind kind;
 	size_t mark;
 	int r;
@@ -452,6 +462,12 @@ static int read_document(struct job *j, const cJSON *root)
 	d->prefix = "doc";
 	if (!cJSON_IsObject(root))
 		return doc_object(d, root, NULL, 0, NULL);
+	if (kpolicy_doc_kind(root, &kube))
+		return kpolicy_doc_read(d, root, kube, &j->pos, j->names, &j->got);
+	if (!in_list && docs_is_list(root))
+		return docs_read_list(j, root);
+	if (kpolicy_doc_api(root))
+		return kpolicy_doc_unknown(d, root);
 	if (!known_kind(d, root, &kind))
 		return 0;
 	d->prefix = kind_prefix[kind];
@@ -487,17 +503,28 @@ static int read_document(struct job *j, const cJSON *root)
 	return r;
 }
 
-static int read_all(struct job *j, const struct yaml_docs *y)
+static int read_all(struct doc_job *j, const struct yaml_docs *y)
 {
+	size_t first = j->d.f ? j->d.f->n : 0, bad = 0;
+	bool policy = false;
 	int r = 0;
 
 	j->d.yaml = y;
 	for (size_t i = 0; r == 0 && i < y->n; i++) {
+		unsigned before = j->d.faults;
+		enum kpolicy_kind kube;
+
 		j->d.number = y->docs[y->n - 1].index > 1 ? y->docs[i].index : 0;
 		j->pos.document = y->docs[i].index;
 		j->pos.line = yaml_line(y, y->docs[i].root);
-		r = read_document(j, y->docs[i].root);
+		r = docs_read(j, y->docs[i].root, false);
+		if (j->d.faults != before) {
+			bad++;
+			policy = kpolicy_doc_kind(y->docs[i].root, &kube);
+		}
 	}
+	if (r == 0 && policy && bad == 1 && y->n > 1)
+		r = kpolicy_doc_next(j->d.f, first, y->n - 1);
 	if (r == 0 && !y->n)
 		doc_fault(&j->d, NULL, "empty", "at least one document", "there is no document in this file");
 	if (r == 0 && j->d.faults)
@@ -508,7 +535,7 @@ static int read_all(struct job *j, const struct yaml_docs *y)
 int rule_docs_parse(const char *file, const char *text, size_t len, const char *next,
 		    struct fail_list *f, struct rule_docs *docs)
 {
-	struct job j = { .d = { .file = file, .prefix = "doc", .next = next, .f = f } };
+	struct doc_job j = { .d = { .file = file, .prefix = "doc", .next = next, .f = f } };
 	size_t first = f ? f->n : 0;
 	struct yaml_docs y = {};
 	int r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rule_doc.h - the documents that people write (YAML or JSON, apiVersion cellwall.io/v1alpha1):
- * AccessRule, ClusterAccessRule, ModeProfile, Quarantine, Inventory, and back.
+ * AccessRule, ClusterAccessRule, ModeProfile, Quarantine, Inventory, and back. Kubernetes policies
+ * (kpolicy.h) may stand among them, one by one, in a List or in a list of their kind.
  *
  * Unknown and duplicate keys, empty lists and values of the wrong type are faults. All faults of
  * a file are found in one run, in file order. Creator and times are not part of a document.
@@ -33,6 +34,13 @@
  *       uid: 5b1e7c1a			# tells a successor of the same name apart
  *       ports: [{name: http, port: tcp/8080}]
  *       addresses: [10.20.1.9]		# rarely needed: found in the network namespace
+ *     services:			# what stands behind an address: ARCHITECTURE.md
+ *     - name: web
+ *       namespace: shop
+ *       addresses: [10.96.0.10]		# cluster, external, load balancer; none: headless
+ *       ports: [{name: web, port: tcp/80, target: 8080, nodePort: 30080}] # target: number or name
+ *       selector: {app: web}		# workloads of its namespace; or
+ *       backends: [{address: 10.20.1.9, pod: web-1, ready: true}]
  * The label cellwall.io/mode on a workload becomes workload.mode_label.
  */
 #pragma once
@@ -43,6 +51,7 @@
 #include "policy/model.h"
 
 struct cJSON;
+struct kpolicy;
 
 #define RULE_DOC_API "cellwall.io/v1alpha1"
 #define RULE_DOC_LIST_MAX 1000u	   /* items of from, to, ports, except, values, ... */
@@ -66,6 +75,8 @@ struct rule_docs {
 	struct quarantine *quarantines;	struct doc_pos *quarantines_at;	size_t nquarantines;
 	struct inventory_workload *workloads; struct doc_pos *workloads_at; size_t nworkloads;
 	struct namespace *namespaces;	struct doc_pos *namespaces_at;	size_t nnamespaces;
+	struct service *services;	struct doc_pos *services_at;	size_t nservices;
+	struct kpolicy *kpolicies;	struct doc_pos *kpolicies_at;	size_t nkpolicies; /* policy/kpolicy.h */
 	char **files;			size_t nfiles;
 };
 
@@ -84,6 +95,10 @@ void rule_docs_done(struct rule_docs *d);
 int inventory_workload_parse(const struct cJSON *obj, const char *what, struct fail_list *f,
 			     struct inventory_workload *ret);
 void inventory_workload_done(struct inventory_workload *w);
+/* The same for one item of spec.services. */
+int service_parse(const struct cJSON *obj, const char *what, struct fail_list *f, struct service *ret);
+/* Canonical item of spec.services; NULL: no memory. */
+struct cJSON *service_to_json(const struct service *s);
 
 /*
  * Canonical documents: fixed key order, defaults left out, so that parsing and printing again

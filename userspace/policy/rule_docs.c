@@ -59,9 +59,15 @@ int docs_claim_former(struct htab *names, const struct rule_docs *docs)
 	for (size_t i = 0; r == 0 && i < docs->nquarantines; i++)
 		r = docs_claim(names, "quarantine", NULL, docs->quarantines[i].name,
 			  &docs->quarantines_at[i], &first);
+	for (size_t i = 0; r == 0 && i < docs->nkpolicies; i++)
+		r = docs_claim(names, kpolicy_kind_str(docs->kpolicies[i].kind), docs->kpolicies[i].ns,
+			       docs->kpolicies[i].name, &docs->kpolicies_at[i], &first);
 	for (size_t i = 0; r == 0 && i < docs->nnamespaces; i++)
 		r = docs_claim(names, "namespace", NULL, docs->namespaces[i].name, &docs->namespaces_at[i],
 			  &first);
+	for (size_t i = 0; r == 0 && i < docs->nservices; i++)
+		r = docs_claim(names, "service", docs->services[i].ns, docs->services[i].name, &docs->services_at[i],
+			       &first);
 	for (size_t i = 0; r == 0 && i < docs->nworkloads; i++)
 		r = claim_workload(names, &docs->workloads[i], &docs->workloads_at[i]);
 	return r;
@@ -93,6 +99,8 @@ static void pos_free(struct rule_docs *d)
 	free(d->quarantines_at);
 	free(d->workloads_at);
 	free(d->namespaces_at);
+	free(d->kpolicies_at);
+	free(d->services_at);
 }
 
 void rule_docs_done(struct rule_docs *d)
@@ -107,6 +115,10 @@ void rule_docs_done(struct rule_docs *d)
 		inventory_workload_done(&d->workloads[i]);
 	for (size_t i = 0; i < d->nnamespaces; i++)
 		namespace_done(&d->namespaces[i]);
+	for (size_t i = 0; i < d->nkpolicies; i++)
+		kpolicy_done(&d->kpolicies[i]);
+	for (size_t i = 0; i < d->nservices; i++)
+		service_done(&d->services[i]);
 	for (size_t i = 0; i < d->nfiles; i++)
 		free(d->files[i]);
 	free(d->rules);
@@ -114,6 +126,8 @@ void rule_docs_done(struct rule_docs *d)
 	free(d->quarantines);
 	free(d->workloads);
 	free(d->namespaces);
+	free(d->kpolicies);
+	free(d->services);
 	free(d->files);
 	pos_free(d);
 	*d = (struct rule_docs){};
@@ -147,13 +161,16 @@ int docs_move(struct rule_docs *from, struct rule_docs *to)
 	if (!files)
 		return -ENOMEM;
 	to->files = files;
-	if (!ROOM(rules) || !ROOM(modes) || !ROOM(quarantines) || !ROOM(workloads) || !ROOM(namespaces))
+	if (!ROOM(rules) || !ROOM(modes) || !ROOM(quarantines) || !ROOM(workloads) || !ROOM(namespaces) ||
+	    !ROOM(kpolicies) || !ROOM(services))
 		return -ENOMEM;
 	MOVE(rules);
 	MOVE(modes);
 	MOVE(quarantines);
 	MOVE(workloads);
 	MOVE(namespaces);
+	MOVE(kpolicies);
+	MOVE(services);
 	to->files[to->nfiles++] = from->files[0];
 	free(from->files);
 	pos_free(from);

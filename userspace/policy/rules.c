@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "policy/set.h"
+#include "policy/service.h"
 
 #define REALM_BIT(r) (1u << (r))
 #define REALMS_ALL ((1u << CW_REALM_COUNT) - 1)
@@ -62,8 +62,8 @@ struct refs { uint32_t *v; size_t n, cap; };
 static int selectors_get(struct policy_set *set, const struct ir_rule *r, const struct selector *v, size_t n,
 			 struct refs *ret, uint32_t *ret_realms)
 {
-	auto_free const struct selector **cidrs = NULL;
-	size_t ncidrs = 0;
+	auto_free const struct selector **cidrs = NULL, **names = NULL;
+	size_t ncidrs = 0, nnames = 0;
 	uint32_t id;
 	int err;
 
@@ -84,15 +84,33 @@ static int selectors_get(struct policy_set *set, const struct ir_rule *r, const 
 			cidrs[ncidrs++] = &v[i];
 			continue;
 		}
+		if (v[i].kind == SEL_FQDN) {
+			/* As a subject, and as a source, a name is nobody. */
+			if (v != r->peers || r->side != CW_EGRESS)
+				continue;
+			if (!names)
+				names = malloc(n * sizeof(*names));
+			if (!names)
+				return -ENOMEM;
+			names[nnames++] = &v[i];
+			continue;
+		}
 		if (v[i].kind == SEL_NODES)
 			kind = SELK_NODES;
+		else if (v[i].kind == SEL_SERVICE && v[i].fqdn)
+			kind = SELK_BACKENDS; /* a part of the backends: service_rule.c */
 		else if (v[i].kind == SEL_WORKLOAD)
 			kind = given(v[i].pod) || given(v[i].pod_uid) ? SELK_POD : SELK_LABELS;
 		else
-			continue; /* refused by ir_from_rule; matches nothing */
-		err = sel_get(set, kind, &v[i], ns, &id);
+			continue; /* unknown here; matches nothing */
+		err = sel_get(set, kind, &v[i], kind == SELK_BACKENDS ? v[i].ns : ns, &id);
 		if (err || vec_push(ret, id))
 			return -ENOMEM;
+	}
+	if (nnames) {
+		err = sel_get_names(set, names, nnames, &id);
+		if (err || vec_push(ret, id))
+			return err ? err : -ENOMEM;
 	}
 	if (!ncidrs)
 		return 0;
@@ -286,7 +304,7 @@ void rules_sweep(struct policy_set *set)
 
 /* ---- all rules -------------------------------------------------------------------------------------- */
 
-static void ir_bytes(struct bytes *b, const struct ir_rule *r)
+void ir_bytes(struct bytes *b, const struct ir_rule *r)
 {
 	bytes_u32(b, r->rule);
 	bytes_u32(b, (uint32_t)r->side << 16 | (uint32_t)r->tier << 8 | r->effect);
@@ -325,6 +343,7 @@ static void prule_free(void *p)
 
 	if (!r)
 		return;
+	free(r->ir);
 	free(r->at);
 	free(r);
 }
@@ -342,8 +361,8 @@ static int prule_drop_irs(struct policy_set *set, struct prule *p, bool *names)
 }
 
 /* One rule object as it should be: nothing when it is as it was. */
-static int prule_set(struct policy_set *set, const struct bytes *key, const char *at, uint64_t digest,
-		     const struct ir_rule *irs, size_t n, bool *names)
+int prule_set(struct policy_set *set, const struct bytes *key, const char *at, uint64_t digest,
+	      const struct ir_rule *irs, size_t n, bool *names)
 {
 	struct prule *p = htab_get(set->rules, key->v, key->n);
 	int r;
@@ -362,7 +381,14 @@ static int prule_set(struct policy_set *set, const struct bytes *key, const char
 			return -ENOMEM;
 		}
 	}
+	p->own = 0;
 	r = prule_drop_irs(set, p, names);
+	if (!r && n) {
+		struct ir **room = reallocarray(p->ir, n, sizeof(*room));
+
+		r = room ? 0 : -ENOMEM;
+		p->ir = room ? room : p->ir;
+	}
 	for (size_t i = 0; i < n && !r; i++) {
 		struct ir *ir = NULL;
 
@@ -411,6 +437,78 @@ static int rules_check(const struct policy_state *next, struct fail_list *f)
 	return err;
 }
 
+#define AT_MAX 400u
+
+static const char *rule_at(const struct rule *r, char out[AT_MAX])
+{
+	snprintf(out, AT_MAX, "%s%s%s", given(r->ns) ? r->ns : "", given(r->ns) ? "/" : "", r->name ? r->name : "");
+	return out;
+}
+
+/*
+ * A rule that names services says what stands behind them. It is spelled out again only when one of
+ * them is another one, and compiled again only when that makes a difference.
+ */
+static int service_rule_one(struct policy_set *set, const struct rule *r, const struct bytes *key, struct bytes *body,
+			    struct fail_list *f, bool *names)
+{
+	auto_cleanup(svc_irs_done) struct svc_irs x = {};
+	struct prule *p = htab_get(set->rules, key->v, key->n);
+	size_t n = body->n;
+	struct ir_rule irs[2];
+	char at[AT_MAX];
+	uint64_t own;
+	int err;
+
+	service_rule_versions(set, r, body);
+	own = hash_bytes(set->seed, body->v, body->n) | 1;
+	if (body->err)
+		return body->err;
+	if (p && p->own == own) {
+		p->seen = true;
+		return 0;
+	}
+	body->n = n;
+	err = ir_from_rule(r, f, irs);
+	err = err ?: service_rule_expand(set, r, irs, &x);
+	for (size_t i = 0; i < x.irs.n; i++)
+		ir_bytes(body, &x.irs.v[i]);
+	err = err ?: body->err;
+	err = err ?: prule_set(set, key, rule_at(r, at), hash_bytes(set->seed, body->v, body->n), x.irs.v, x.irs.n, names);
+	p = htab_get(set->rules, key->v, key->n);
+	if (!err && p)
+		p->own = own;
+	return err;
+}
+
+static int rule_one(struct policy_set *set, const struct rule *r, struct bytes *key, struct bytes *body,
+		    struct fail_list *f, bool *names)
+{
+	struct ir_rule irs[2];
+	struct prule *p;
+	uint64_t digest;
+	char at[AT_MAX];
+	int err;
+
+	key->n = body->n = 0;
+	bytes_u32(key, 0);
+	bytes_str(key, r->ns);
+	bytes_str(key, r->name);
+	rule_bytes(body, r);
+	if (key->err || body->err)
+		return -ENOMEM;
+	if (rule_has_service(r))
+		return service_rule_one(set, r, key, body, f, names);
+	p = htab_get(set->rules, key->v, key->n);
+	digest = hash_bytes(set->seed, body->v, body->n);
+	if (p && p->digest == digest) {
+		p->seen = true;
+		return 0;
+	}
+	err = ir_from_rule(r, f, irs);
+	return err ?: prule_set(set, key, rule_at(r, at), digest, irs, 2, names);
+}
+
 int rules_diff(struct policy_set *set, const struct policy_state *next, const struct ir_rule *more,
 	       size_t nmore, struct fail_list *f, bool *ret_names_changed)
 {
@@ -424,38 +522,20 @@ int rules_diff(struct policy_set *set, const struct policy_state *next, const st
 		return fail_add(f, -E2BIG, "state.rules", NULL, NULL, NULL, "%zu rules, at most %u", next->nrules,
 				STATE_RULES_MAX);
 	err = rules_check(next, f);
+	for (size_t i = 0; i < nmore && !err; i++) {
+		char at[40];
+
+		snprintf(at, sizeof(at), "rule #%u", more[i].rule);
+		err = ir_names_check(&more[i], at, f);
+	}
 	if (err)
 		return err;
 	while (htab_next(set->rules, &it, &k, &klen, &v))
 		((struct prule *)v)->seen = false;
-	for (size_t i = 0; i < next->nrules && !err; i++) {
-		const struct rule *r = &next->rules[i];
-		struct ir_rule irs[2];
-		struct prule *p;
-		uint64_t digest;
-		char at[400];
-
-		if (!r->enabled)
-			continue;
-		key.n = body.n = 0;
-		bytes_u32(&key, 0);
-		bytes_str(&key, r->ns);
-		bytes_str(&key, r->name);
-		rule_bytes(&body, r);
-		err = key.err ?: body.err;
-		if (err)
-			break;
-		p = htab_get(set->rules, key.v, key.n);
-		digest = hash_bytes(set->seed, body.v, body.n);
-		if (p && p->digest == digest) {
-			p->seen = true;
-			continue;
-		}
-		err = ir_from_rule(r, f, irs);
-		snprintf(at, sizeof(at), "%s%s%s", given(r->ns) ? r->ns : "", given(r->ns) ? "/" : "",
-			 r->name ? r->name : "");
-		err = err ?: prule_set(set, &key, at, digest, irs, 2, ret_names_changed);
-	}
+	for (size_t i = 0; i < next->nrules && !err; i++)
+		if (next->rules[i].enabled)
+			err = rule_one(set, &next->rules[i], &key, &body, f, ret_names_changed);
+	err = err ?: kpolicies_diff(set, next, f, ret_names_changed);
 	for (size_t i = 0; i < nmore && !err; i++) {
 		uint64_t digest;
 		char at[40];

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
-#include "policy/set.h"
+#include "policy/service.h"
 
 static bool given(const char *s)
 {
@@ -178,6 +178,8 @@ static int sel_index(struct policy_set *set, struct sel *s, bool add)
 		l = &set->sel_nodes;
 		break;
 	case SELK_CIDRS:
+	case SELK_FQDN:
+	case SELK_BACKENDS:
 		return 0;
 	}
 	if (l)
@@ -209,6 +211,9 @@ static void sel_free(struct sel *s)
 	for (size_t i = 0; i < s->ncidrs; i++)
 		selector_done(&s->cidrs[i]);
 	free(s->cidrs);
+	for (size_t i = 0; i < s->nnames; i++)
+		free(s->names[i]);
+	free(s->names);
 	vec_done(&s->idents);
 	vec_done(&s->eids);
 	vec_done(&s->subject_of[0]);
@@ -241,8 +246,7 @@ void sels_done(struct policy_set *set)
 	ident_table_free(set->idents);
 }
 
-/* Finds by bytes (a reference taken), or makes an empty one in *ret_new. */
-static int sel_lookup(struct policy_set *set, const struct bytes *key, uint32_t *ret, struct sel **ret_new)
+int sel_lookup(struct policy_set *set, const struct bytes *key, uint32_t *ret, struct sel **ret_new)
 {
 	struct sel *s;
 
@@ -287,8 +291,9 @@ int sel_get(struct policy_set *set, enum sel_kind kind, const struct selector *f
 	int r;
 
 	flat.ns = (char *)ns;
-	flat.kind = kind == SELK_NODES ? SEL_NODES : SEL_WORKLOAD;
-	flat.service = flat.fqdn = NULL;
+	flat.kind = kind == SELK_NODES ? SEL_NODES : kind == SELK_BACKENDS ? SEL_SERVICE : SEL_WORKLOAD;
+	if (kind != SELK_BACKENDS)
+		flat.service = flat.fqdn = NULL;
 	flat.reserved = 0;
 	flat.except = NULL;
 	flat.nexcept = 0;
@@ -521,6 +526,7 @@ static int u32_cmp(const void *x, const void *y)
 int sels_of_pod(struct policy_set *set, const struct owner *o, struct u32s *ret)
 {
 	const struct ident_info *info = set->idns.v[o->idn].info;
+	const struct u32s *behind;
 	char k[PAIR_MAX];
 
 	ret->n = 0;
@@ -541,6 +547,10 @@ int sels_of_pod(struct policy_set *set, const struct owner *o, struct u32s *ret)
 				return -ENOMEM;
 		}
 	}
+	behind = services_of_pod(set, o->ns, o->name);
+	for (size_t i = 0; i < behind->n; i++)
+		if (vec_push(ret, behind->v[i]))
+			return -ENOMEM;
 	if (ret->n > 1)
 		qsort(ret->v, ret->n, sizeof(uint32_t), u32_cmp);
 	return 0;

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "policy/set.h"
+#include "base/cleanup.h"
+#include "policy/service.h"
 
 static uint32_t or_default(uint32_t v, uint32_t dflt)
 {
@@ -30,6 +31,10 @@ int policy_set_new(const struct policy_limits *lim, struct policy_set **ret)
 	l->peers = or_default(l->peers, CW_MAX_PEERS);
 	l->addrs = or_default(l->addrs, CW_MAX_ADDRS);
 	l->nets = or_default(l->nets, CW_MAX_NETS);
+	l->patterns = or_default(l->patterns, CW_MAX_DNS_PATTERNS);
+	l->named = or_default(l->named, CW_MAX_NAMED);
+	l->svcs = or_default(l->svcs, CW_MAX_SVCS);
+	l->backends = or_default(l->backends, CW_MAX_BACKENDS);
 	/* Digests only: a weak seed would let an author of rules hide a change, nothing more. */
 	if (getrandom(&set->seed, sizeof(set->seed), GRND_NONBLOCK) != sizeof(set->seed))
 		set->seed = (uint64_t)(uintptr_t)set;
@@ -54,6 +59,8 @@ int policy_set_new(const struct policy_limits *lim, struct policy_set **ret)
 	set->verdicts = calloc(l->verdicts, sizeof(*set->verdicts));
 	r = sels_init(set);
 	r = r ?: eids_init(set);
+	r = r ?: names_init(set);
+	r = r ?: services_init(set);
 	r = r ?: extents_init(&set->rowtab_x, l->rowtab < 1u << 28 ? l->rowtab : 1u << 28, l->keep_rowtab.lo,
 			      l->keep_rowtab.hi);
 	r = r ?: extents_init(&set->rows_x, l->rows, l->keep_rows.lo, l->keep_rows.hi);
@@ -100,8 +107,10 @@ void policy_set_free(struct policy_set *set)
 	}
 	vec_done(&set->groups);
 	owners_done(set);
+	services_done(set);
 	rules_done(set);
 	sels_done(set);
+	names_done(set);
 	vec_done(&set->eids);
 	vec_done(&set->eid_free);
 	vec_done(&set->eid_touched);
@@ -157,22 +166,33 @@ void policy_set_keep_done(struct policy_set *set)
 /* Brings every side in line with rules and identities. */
 int sides_compile(struct policy_set *set)
 {
+	auto_free struct group **standing = NULL;
+	size_t nstanding = 0;
 	int r = 0;
 
-	/* Whoever is compiled whole sees the new identities anyway. */
+	/* Whoever is compiled whole sees the new identities anyway. On the first state of a large node that
+	 * is every group: they are left out once, not once for each identity. */
+	if (set->eid_touched.n) {
+		standing = calloc(set->groups.n + 1, sizeof(*standing));
+		if (!standing)
+			return -ENOMEM;
+	}
+	for (size_t k = 0; standing && k < set->groups.n; k++) {
+		struct group *g = set->groups.v[k];
+
+		if (g && (!g->side[0].full || !g->side[1].full))
+			standing[nstanding++] = g;
+	}
 	for (size_t i = 0; i < set->eid_touched.n && !r; i++) {
 		uint32_t ix = set->eid_touched.v[i];
 
 		if (!set->eids.v[ix].number)
 			continue;
 		eid_mark_sels(set, ix);
-		for (size_t k = 0; k < set->groups.n && !r; k++) {
-			struct group *g = set->groups.v[k];
-
-			for (int s = 0; g && s < 2 && !r; s++)
-				if (!g->side[s].full)
-					r = side_eid(set, g, (enum cw_side)s, ix);
-		}
+		for (size_t k = 0; k < nstanding && !r; k++)
+			for (int s = 0; s < 2 && !r; s++)
+				if (!standing[k]->side[s].full)
+					r = side_eid(set, standing[k], (enum cw_side)s, ix);
 	}
 	for (size_t k = 0; k < set->groups.n && !r; k++) {
 		struct group *g = set->groups.v[k];
@@ -190,6 +210,8 @@ static int model_fail(struct policy_set *set, int r, struct fail_list *f)
 {
 	char at[40];
 
+	if (r == -ENOSPC && set->nospace_need)
+		return plan_refuse(set, f, set->nospace, set->nospace_need, set->nospace_room);
 	if (r != -ENOSPC && r != -E2BIG) {
 		set->poisoned = true;
 		return fail_add(f, r, "policy.memory", NULL, NULL, "restart the daemon; enforcement goes on",
@@ -214,11 +236,17 @@ int policy_set_prepare_ir(struct policy_set *set, const struct policy_state *nex
 	if (set->poisoned)
 		return fail_add(f, -ENOTRECOVERABLE, "policy.memory", NULL, NULL,
 				"restart the daemon; enforcement goes on", "the compiler ran out of memory before");
-	r = rules_diff(set, next, more, nmore, f, &names);
+	r = services_diff(set, next, f);
+	r = r ?: rules_diff(set, next, more, nmore, f, &names);
 	if (r == -EINVAL || r == -E2BIG)
 		return r;
+	set->redo = set->ahead;
+	if (set->redo)
+		mids_forget(set);
+	set->ahead = true;
 	set->nospace = NULL;
 	set->nospace_rule = 0;
+	set->nospace_need = 0;
 	if (!r) {
 		r = qspecs_diff(set, next);
 		names |= r > 0;
@@ -229,7 +257,9 @@ int policy_set_prepare_ir(struct policy_set *set, const struct policy_state *nex
 		for (size_t i = 0; i < set->groups.n; i++)
 			if (set->groups.v[i])
 				group_touch_eid(set, set->groups.v[i]->eid);
+	r = r ?: services_index(set);
 	r = r ?: owners_diff(set, next, names);
+	r = r ?: names_assign(set);
 	if (!r && (set->owner_dirty.n || set->owner_dead.n || set->addr_dirty.n || set->eid_touched.n))
 		r = eid_owners(set);
 	r = r ?: sides_compile(set);
@@ -270,8 +300,12 @@ void policy_set_stats(const struct policy_set *set, struct policy_stats *ret)
 				  .nets6 = set->nnets[1], .peers = set->npeers, .rowtab = set->rowtab_x.used,
 				  .rows = set->rows_x.used, .eids = set->neids, .selectors = set->nsels,
 				  .idents = (uint32_t)ident_table_count(set->idents),
-				  .rules = (uint32_t)set->all_ir.n, .addr_conflicts = set->conflicts };
+				  .rules = (uint32_t)set->all_ir.n, .addr_conflicts = set->conflicts,
+				  .patterns = (uint32_t)htab_count(set->dns.patterns), .name_classes = set->dns.ncls,
+				  .named = crosses_count(set) };
 
+	s.svcs = (uint32_t)htab_count(set->svc_entries);
+	s.backends = set->backends_x.used;
 	for (size_t i = 0; i < set->groups.n; i++) {
 		const struct group *g = set->groups.v[i];
 
@@ -401,7 +435,7 @@ int policy_set_wl_each(const struct policy_set *set, int (*fn)(void *arg, const 
 static struct policy_eid eid_view(const struct policy_set *set, uint32_t ix)
 {
 	const struct eid_ent *e = &set->eids.v[ix];
-	struct policy_eid v = { .eid = e->number, .realm = (enum cw_realm)e->key.realm };
+	struct policy_eid v = { .eid = e->number, .realm = (enum cw_realm)e->key.realm, .named = e->named };
 
 	if (e->key.realm != CW_REALM_POD) {
 		v.reserved = e->key.base;
@@ -457,6 +491,8 @@ int policy_set_eid_describe(const struct policy_set *set, uint32_t eid, struct p
 {
 	uint32_t ix = eid_slot(set, eid);
 
+	if (service_view(htab_get_u64(set->svc_by_number, eid), ret))
+		return 0;
 	if (ix == NIL)
 		return -ENOENT;
 	*ret = eid_view(set, ix);
@@ -466,6 +502,10 @@ int policy_set_eid_describe(const struct policy_set *set, uint32_t eid, struct p
 
 int policy_set_eid_each(const struct policy_set *set, int (*fn)(void *arg, const struct policy_eid *e), void *arg)
 {
+	size_t it = 0, klen;
+	const void *k;
+	void *p;
+
 	for (uint32_t i = 0; i < set->eids.n; i++) {
 		struct policy_eid v;
 		int r;
@@ -475,6 +515,13 @@ int policy_set_eid_each(const struct policy_set *set, int (*fn)(void *arg, const
 		v = eid_view(set, i);
 		eid_workloads(set, i, &v);
 		r = fn(arg, &v);
+		if (r)
+			return r;
+	}
+	while (htab_next(set->services, &it, &k, &klen, &p)) {
+		struct policy_eid v;
+		int r = service_view(p, &v) ? fn(arg, &v) : 0;
+
 		if (r)
 			return r;
 	}

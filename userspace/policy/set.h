@@ -39,6 +39,8 @@ enum sel_kind {
 	SELK_POD,	/* also by name or uid: matches single workloads */
 	SELK_NODES,	/* nodes by label */
 	SELK_CIDRS,	/* a list of cidrs minus excepts */
+	SELK_FQDN,	/* a list of names: matches addresses of the world that carry one */
+	SELK_BACKENDS,	/* workloads behind a service: service.h */
 };
 struct sel {
 	uint32_t id, refs;
@@ -46,6 +48,8 @@ struct sel {
 	struct selector s;		/* not CIDRS; ns resolved */
 	struct selector *cidrs;		/* CIDRS */
 	size_t ncidrs;
+	char **names;			/* FQDN: patterns, sorted */
+	size_t nnames;
 	struct u32s idents;		/* LABELS: slots of matching label identities */
 	struct u32s eids;		/* others: slots of effective identities that have it */
 	struct { struct ir **v; size_t n, cap; } subject_of[2]; /* rules by side */
@@ -72,8 +76,11 @@ struct eid_ent {
 	uint32_t number;	/* 0: slot free */
 	struct ekey key;
 	bool fixed;		/* reserved with an empty set: keeps its number */
+	bool named;		/* stands in cw_named, not at an address */
+	bool crossed;		/* scratch: of the world, and times each class of names */
 	bool published;		/* may be in the maps */
 	uint32_t holders;	/* addresses, prefixes and bare workloads that have it */
+	uint32_t pinned;	/* entries of cw_named that say so */
 	uint32_t pred;		/* slot it was split off and not published since, or NIL */
 	uint64_t dead_seq;	/* when the last holder left, 0 = alive or not committed */
 	struct group *groups;
@@ -101,9 +108,10 @@ struct ir {
 /* What a rule object was translated to. */
 struct prule {
 	uint64_t digest;
+	uint64_t own;		/* of a rule that names services: itself and their versions */
 	bool seen;
 	char *at;		/* name for faults */
-	struct ir *ir[2];
+	struct ir **ir;
 	size_t n;
 };
 
@@ -215,10 +223,49 @@ struct netrec {
 	uint64_t pub_seq, asked_seq;
 };
 
+/* ---- names: fqdn.c, fqdn_cross.c ---------------------------------------------------------------- */
+
+/* Names that the same selectors match. `from`: the class (slot) they had before, while not published. */
+struct name_class {
+	uint32_t number;	/* 0: slot free; never handed out twice */
+	uint32_t aset;		/* interned list of selectors, 0 = none */
+	uint32_t from;
+	bool published;		/* may be in the maps */
+	uint32_t mark;		/* scratch */
+	uint64_t dying_seq;	/* no pattern gives it since, 0 = some do */
+	uint64_t dead_seq;	/* no name has it since */
+};
+struct pattern {
+	char *text;
+	struct u32s sels;	/* selectors that list it; none: not wanted any more */
+	uint32_t aset;		/* what matches the names whose longest pattern this is */
+	uint32_t cls, mid;	/* slots: in the end, until the switch */
+	uint32_t pub;		/* as written, NIL: not in the map */
+	bool ends;		/* to be written when no reader has the words before: `last`, NIL: deleted */
+	uint32_t last;
+};
+/* An identity of the world times a class. */
+struct cross {
+	uint32_t base, cls;	/* slots */
+	uint32_t eid, mid;	/* slots: in the end, until the switch; NIL */
+	uint32_t pub;		/* number as written, 0: not in the map */
+	uint32_t last;		/* to be written when no reader has the words before, 0: none */
+};
+struct name_model {
+	struct htab *patterns, *crosses;
+	struct { struct name_class *v; size_t n, cap; } cls;
+	uint32_t next_number, ncls, told;	/* told: by names_store */
+	uint64_t digest, uni_digest;
+	uint64_t last_seq;	/* what is to be written when that is over; 0: nothing */
+	uint64_t stale_seq;	/* patterns changed then and names were not looked at since; 0: no */
+	bool dirty;		/* model and image differ */
+};
+
 struct policy_set {
 	struct policy_limits lim;
 	uint64_t seed, seq;
 	uint64_t moved_seq;	/* addresses changed then, and no grace period is known since; 0: none */
+	bool ahead, redo;	/* model differs from image; so it did before this prepare: start from the image */
 	bool poisoned;		/* ran out of memory half-way: judges on, prepares no more */
 	struct policy_plan *plan;
 
@@ -253,6 +300,8 @@ struct policy_set {
 	uint64_t single_digest;
 	struct universe *uni, *uni_old;
 	uint64_t uni_digest;
+
+	struct name_model dns;
 
 	/* addresses */
 	struct htab *owners, *owners_by_name, *addrs, *nets;
@@ -292,8 +341,19 @@ struct policy_set {
 	/* scratch of compiling a side */
 	struct u32s cell_of, cell_stamp;
 	uint32_t stamp;
+	/* services: service.h */
+	struct htab *services, *svc_by_number;
+	struct htab *svc_members;	/* namespace and pod to the selectors it is behind */
+	uint64_t svc_sels_digest, svc_version;
+	struct { uint64_t *v; size_t n, cap; } wl_digests; /* of the state that is walked; empty: not known */
+	bool svc_dirty;			/* the table may not say what the state does */
+	struct htab *svc_entries, *svc_blocks;
+	struct { struct svc_block **v; size_t n, cap; } svc_retired;
+	struct extents backends_x;
+
 	const char *nospace;	/* what ran out */
 	uint32_t nospace_rule;
+	uint64_t nospace_need, nospace_room; /* 0: not known */
 };
 
 /* ---- sel.c --------------------------------------------------------------------------------------- */
@@ -302,6 +362,8 @@ void sels_done(struct policy_set *set);
 /* Takes a reference on the selector of these bytes. */
 int sel_get(struct policy_set *set, enum sel_kind kind, const struct selector *s, const char *ns, uint32_t *ret);
 int sel_get_cidrs(struct policy_set *set, const struct selector *const *v, size_t n, uint32_t *ret);
+/* Finds by bytes (a reference taken), or makes an empty one in *ret_new. */
+int sel_lookup(struct policy_set *set, const struct bytes *key, uint32_t *ret, struct sel **ret_new);
 void sel_unref(struct policy_set *set, uint32_t id);
 void sels_sweep(struct policy_set *set); /* frees what nobody refers to */
 /* Slot of a label identity; takes a reference. */
@@ -320,6 +382,13 @@ int sels_of_node(struct policy_set *set, const struct labels *labels, struct u32
 bool sel_matches_ident(const struct sel *s, const struct ident_info *i);
 
 /* ---- rules.c ---------------------------------------------------------------------------------------- */
+/* What a one-sided rule says, for digests. */
+void ir_bytes(struct bytes *b, const struct ir_rule *r);
+/* One object of rules as it should be: its one-sided rules replace those it had. `at`: in faults. */
+int prule_set(struct policy_set *set, const struct bytes *key, const char *at, uint64_t digest,
+	      const struct ir_rule *irs, size_t n, bool *names);
+/* The state's Kubernetes policies; part of rules_diff, which says which objects were not seen. */
+int kpolicies_diff(struct policy_set *set, const struct policy_state *next, struct fail_list *f, bool *ret_names);
 int rules_diff(struct policy_set *set, const struct policy_state *next, const struct ir_rule *more,
 	       size_t nmore, struct fail_list *f, bool *ret_names_changed);
 int qspecs_diff(struct policy_set *set, const struct policy_state *next);
@@ -333,6 +402,8 @@ void rules_sweep(struct policy_set *set);
 void rules_done(struct policy_set *set);
 
 /* ---- owners.c: who has which address, and what it means ----------------------------------------------- */
+/* Of all that a workload says of itself but its name; `b` is scratch. */
+uint64_t workload_digest(const struct policy_set *set, const struct workload *w, struct bytes *b);
 int owners_diff(struct policy_set *set, const struct policy_state *next, bool names_changed);
 void owners_done(struct policy_set *set);
 struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a);
@@ -349,6 +420,7 @@ struct chgs;
 int universe_update(struct policy_set *set, const struct policy_state *next, bool *ret_changed);
 void universe_drop(struct policy_set *set, struct universe *u);
 int nets_diff(struct policy_set *set, struct chgs *chgs);
+void mids_forget(struct policy_set *set); /* what stood between old and new, of a plan that is not committed */
 
 /* ---- settings.c --------------------------------------------------------------------------------------- */
 /*
@@ -379,7 +451,8 @@ int cfg_of(const struct policy_set *set, struct settings *s, const struct bucket
 /* ---- eid.c ------------------------------------------------------------------------------------------------ */
 struct chg {
 	struct holder *h;	/* or */
-	struct netrec *net;
+	struct netrec *net;	/* or */
+	struct cross *x;
 	uint32_t old;		/* slot it had; for a new prefix that of the longer cover; NIL */
 	bool existing;		/* holds `old` now */
 	bool removed;		/* will hold nothing */
@@ -391,6 +464,35 @@ int eids_init(struct policy_set *set);
 void eid_free(struct policy_set *set, uint32_t ix);
 uint32_t eid_slot(const struct policy_set *set, uint32_t number); /* NIL if none */
 bool ekey_same(const struct ekey *a, const struct ekey *b);
+
+/* ---- fqdn.c: patterns and classes ------------------------------------------------------------------------- */
+int names_init(struct policy_set *set);
+void names_done(struct policy_set *set);
+/* `v`: FQDN selectors. A name that is none: -EINVAL. */
+int sel_get_names(struct policy_set *set, const struct selector *const *v, size_t n, uint32_t *ret);
+/* Lower case, without a dot at the end. -EINVAL. */
+int name_fold(const char *s, bool pattern, char ret[CW_DNS_NAME_MAX + 1]);
+/* Slot of the class of a name: as written, or as it is to be; NIL: none. */
+uint32_t name_class_of(const struct policy_set *set, const char *folded, bool next);
+/* Patterns and classes as the selectors in use want them. *ret_todo: crosses must be looked at. */
+int classes_want(struct policy_set *set, bool *ret_todo);
+void class_free(struct policy_set *set, uint32_t cls);
+void pattern_drop(struct policy_set *set, struct pattern *p);
+
+/* ---- fqdn_cross.c: identities of the world times classes --------------------------------------------------- */
+/* After owners_diff. -ENOSPC: `set->nospace` with its numbers. */
+int names_assign(struct policy_set *set);
+struct cross *cross_find(const struct policy_set *set, uint32_t base, uint32_t cls);
+uint32_t crosses_count(const struct policy_set *set);
+void crosses_drop_class(struct policy_set *set, uint32_t cls); /* never published */
+void names_forget_mids(struct policy_set *set);
+struct commit;
+/* Steps of a commit: what judges as before, before addresses split; new patterns; after the words. */
+int names_begin(struct commit *c);
+int names_patterns(struct commit *c, bool *ret_changed);
+void names_final(struct commit *c);
+/* A step of the collection. */
+int names_collect(struct policy_set *set, const struct policy_sink *sink, uint64_t upto, bool *more);
 
 /* ---- group.c ------------------------------------------------------------------------------------------------ */
 int groups_assign(struct policy_set *set, struct chgs *c);
@@ -437,13 +539,18 @@ struct splan {
 	struct { struct tent *v; size_t n, cap; } adds;	/* ix: class, row: its row, for the table in force */
 	struct { struct pent *v; size_t n, cap; } p;	/* entries afterwards */
 };
+struct svc_write;
+struct svc_plan { struct svc_write *v; size_t n, cap; };
 struct policy_plan {
 	struct policy_set *set;
 	struct { struct splan *v; size_t n, cap; } sides;
 	struct policy_plan_info info;
+	struct svc_plan svc;
 	enum policy_flows flows;
 };
 int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_plan **ret);
+/* Says what does not fit, and the rule that made the difference. */
+int plan_refuse(struct policy_set *set, struct fail_list *f, const char *what, uint64_t need, uint64_t room);
 int sides_compile(struct policy_set *set);
 void plan_free(struct policy_plan *p);
 /* 0; 1: nothing to do; -EAGAIN: no class number is left; -ENOSPC: `set->nospace` is full. */
@@ -451,6 +558,14 @@ int side_plan(struct policy_set *set, struct group *g, enum cw_side s, struct sp
 const struct pent *pent_of(const struct side *sd, uint32_t ix); /* its entry, or NULL */
 struct cw_addr addr_value(const struct policy_set *set, const struct holder *h, uint32_t eid, const struct group *g);
 struct cw_addr net_value(const struct policy_set *set, const struct netrec *n, uint32_t eid);
+struct end {			/* of a question */
+	const struct owner *owner;
+	const struct holder *h;		/* NULL: an address of nobody */
+	struct addr addr;
+	struct cw_addr means;
+	const char *const *names;	/* that it goes by, as seen from the source */
+	size_t nnames;
+};
 struct table *table_new(uint32_t slots);
 struct commit {
 	struct policy_set *set;
@@ -460,6 +575,8 @@ struct commit {
 	bool split;
 };
 void keep_error(struct commit *c, int r);
+/* Is X a split of the identity with this number, so far unseen? Then it judges the same until the switch. */
+bool split_of(const struct policy_set *set, uint32_t x, uint32_t number);
 /* Publishes what is split off an identity: judges the same until the words switch. */
 int split_addrs(struct commit *c);
 void final_addresses(struct commit *c);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "policy/kpolicy.h"
 
 #define MODE_LABEL "cellwall.io/mode"
 
@@ -29,6 +30,10 @@ void policy_state_done(struct policy_state *s)
 		workload_done(&s->workloads[i]);
 	for (size_t i = 0; i < s->nnamespaces; i++)
 		namespace_done(&s->namespaces[i]);
+	for (size_t i = 0; i < s->nkpolicies; i++)
+		kpolicy_done(&s->kpolicies[i]);
+	for (size_t i = 0; i < s->nservices; i++)
+		service_done(&s->services[i]);
 	for (size_t i = 0; i < s->nnodes; i++)
 		node_done(&s->nodes[i]);
 	for (size_t i = 0; i < s->nignore_labels; i++)
@@ -38,6 +43,8 @@ void policy_state_done(struct policy_state *s)
 	free(s->quarantines);
 	free(s->workloads);
 	free(s->namespaces);
+	free(s->kpolicies);
+	free(s->services);
 	free(s->nodes);
 	free(s->cluster_cidrs);
 	free(s->ignore_labels);
@@ -96,6 +103,8 @@ int policy_state_copy(const struct policy_state *from, struct policy_state *to)
 	if (!COPY(rules, rule_copy) || !COPY(modes, mode_setting_copy) ||
 	    !COPY(quarantines, quarantine_copy) || !COPY(workloads, workload_copy) ||
 	    !COPY(namespaces, namespace_copy) || !COPY(nodes, node_copy) ||
+	    !COPY(services, service_copy) ||
+	    !COPY(kpolicies, kpolicy_copy) ||
 	    !COPY(cluster_cidrs, cidr_copy) || !COPY(ignore_labels, name_copy) ||
 	    (from->node && !(c.node = strdup(from->node)))) {
 		policy_state_done(&c);

@@ -12,6 +12,13 @@
 
 struct kpolicy;
 
+/*
+ * What becomes of standing flows when a state is put in force: judged again at their next packet, and
+ * cut if that says so; the same, and the ends of a TCP flow that is cut get a reset; or whatever
+ * passes goes on until the next change that is not made so, and new flows alone feel this one.
+ */
+enum policy_flows { POLICY_CUT, POLICY_RESET, POLICY_KEEP };
+
 /* A node of the cluster, by its addresses. */
 struct node_info { char *name; struct labels labels; struct addr *addrs; size_t naddrs; };
 

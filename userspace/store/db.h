@@ -24,12 +24,12 @@ struct access_book;
 	X(OBJ_ADD, "INSERT INTO object(kind,key,since,doc) VALUES(?1,?2,?3,?4)") \
 	X(OBJ_PRUNE, "DELETE FROM object WHERE until<=?1") \
 	X(CHANGE_ADD, "INSERT INTO change(generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo," \
-		      "plan) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
-	X(CHANGE_GET, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan " \
+		      "plan,flows) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)") \
+	X(CHANGE_GET, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan,flows " \
 		      "FROM change WHERE generation=?1") \
-	X(CHANGE_LIST, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan " \
+	X(CHANGE_LIST, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan,flows " \
 		       "FROM change WHERE (?1=0 OR generation<?1) ORDER BY generation DESC LIMIT ?2") \
-	X(CHANGE_OPEN, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan " \
+	X(CHANGE_OPEN, "SELECT generation,base,what,who,via,at_ns,until_ns,state,reverted_by,undo,plan,flows " \
 		       "FROM change WHERE state=1 ORDER BY generation DESC LIMIT 1") \
 	X(CHANGE_MARK, "UPDATE change SET state=?2,reverted_by=?3 WHERE generation=?1") \
 	X(CHANGE_OLDEST, "SELECT MIN(generation) FROM change") \
@@ -48,6 +48,10 @@ struct access_book;
 		  "doc=excluded.doc") \
 	X(NS_DEL, "DELETE FROM namespace WHERE name=?1") \
 	X(NS_LIST, "SELECT doc FROM namespace ORDER BY name") \
+	X(SVC_PUT, "INSERT INTO service(ns,name,doc) VALUES(?1,?2,?3) ON CONFLICT(ns,name) DO UPDATE SET " \
+		   "doc=excluded.doc") \
+	X(SVC_DEL, "DELETE FROM service WHERE ns=?1 AND name=?2") \
+	X(SVC_LIST, "SELECT doc FROM service ORDER BY ns,name") \
 	X(IDENT_GET, "SELECT number,key FROM ident WHERE number=?1 OR key=?2") \
 	X(IDENT_ADD, "INSERT INTO ident(number,key) VALUES(?1,?2)") \
 	X(IDENT_DEL, "DELETE FROM ident WHERE number=?1") \
@@ -59,6 +63,12 @@ struct access_book;
 	X(HOUR_PUT, "INSERT OR REPLACE INTO hour(ns,minute,would,dropped) VALUES(?1,?2,?3,?4)") \
 	X(HOUR_PRUNE, "DELETE FROM hour WHERE minute<?1") \
 	X(HOUR_LIST, "SELECT ns,minute,would,dropped FROM hour ORDER BY ns,minute") \
+	X(SHADOW_PUT, "INSERT OR REPLACE INTO shadow(one,doc) VALUES(1,?1)") \
+	X(SHADOW_DEL, "DELETE FROM shadow") \
+	X(SHADOW_GET, "SELECT doc FROM shadow") \
+	X(SEEN_PUT, "INSERT OR REPLACE INTO shadow_seen(access,flows,doc) VALUES(?1,?2,?3)") \
+	X(SEEN_DEL, "DELETE FROM shadow_seen") \
+	X(SEEN_LIST, "SELECT access,flows,doc FROM shadow_seen ORDER BY access") \
 	X(END_PUT, "INSERT OR REPLACE INTO access_end(num,kind,ref,ns,a,b,labels,prefix,plen,v6," \
 		   "reserved) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
 	X(END_LIST, "SELECT num,kind,ref,ns,a,b,labels,prefix,plen,v6,reserved FROM access_end ORDER BY num") \
@@ -107,6 +117,7 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[SQL_COUNT];
 	unsigned depth;		/* open transactions, savepoints included */
+	uint64_t generations;	/* states kept; 0: STORE_CHANGES_MAX */
 	bool full;		/* synchronous=FULL is set now */
 	bool failed;		/* an inner transaction was rolled back half-way: only rollback is left */
 	struct access_book *flushed; /* to be marked clean by the outermost commit */
@@ -141,5 +152,7 @@ int db_series_get(struct store *s, const char *name, uint64_t *ret);
 int db_series_set(struct store *s, const char *name, uint64_t value);
 int db_series_add(struct store *s, const char *name, uint64_t n);
 
+/* store_prune.c: after generation was written, in its transaction. */
+int db_history_prune(struct store *s, uint64_t generation);
 /* schema.c: brings the file to STORE_SCHEMA; -EPROTO when it is beyond. */
 int store_migrate(struct store *s, int64_t now_ns, struct fail_list *f);

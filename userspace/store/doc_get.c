@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "policy/kpolicy.h"
 #include "store/doc.h"
 
 #define DOC_BYTES_MAX (4u << 20)
@@ -298,6 +299,37 @@ int store_doc_to_quarantine(const char *doc, struct quarantine *ret)
 		return faulty(err);
 	}
 	*ret = q;
+	return 0;
+}
+
+int store_doc_to_kpolicy(const char *doc, struct kpolicy *ret)
+{
+	auto_cleanup(fail_list_done) struct fail_list f = { };
+	auto_cleanup(cJSON_Deletep) cJSON *o = NULL, *obj = NULL;
+	auto_free char *creator = NULL, *text = NULL;
+	struct kpolicy k = { };
+	int64_t id, created, updated;
+	int err = parse(doc, &o);
+
+	if (err < 0)
+		return faulty(err);
+	id = get_num(o, "id", 1, UINT32_MAX, &err);
+	get_str(o, "creator", &creator, &err);
+	created = get_i64(o, "created", &err);
+	updated = get_i64(o, "updated", &err);
+	get_str(o, "object", &text, &err);
+	if (!err && !text)
+		err = -EBADMSG;
+	err = err ? err : parse(text, &obj);
+	err = err ? err : kpolicy_parse(obj, "row", &f, &k);
+	if (err)
+		return faulty(err);
+	k.id = (uint32_t)id;
+	k.created_ns = created;
+	k.updated_ns = updated;
+	free(k.creator);
+	k.creator = take_ptr(creator);
+	*ret = k;
 	return 0;
 }
 

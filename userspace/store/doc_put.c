@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "policy/kpolicy.h"
 #include "store/doc.h"
 
 /* One failure anywhere makes the whole document fail: `bad` is looked at once, at the end. */
@@ -231,6 +232,21 @@ char *store_doc_of_quarantine(const struct quarantine *q)
 		put_prefix(&p, x, "cidr", &q->allow[i].cidr);
 		put_ports(&p, x, q->allow[i].ports, q->allow[i].nports);
 	}
+	return finish(&p, o);
+}
+
+char *store_doc_of_kpolicy(const struct kpolicy *k)
+{
+	struct put p = { };
+	cJSON *o = cJSON_CreateObject();
+
+	if (!o)
+		return NULL;
+	put_num(&p, o, "id", k->id);
+	put_str(&p, o, "creator", k->creator);
+	put_i64(&p, o, "created", k->created_ns);
+	put_i64(&p, o, "updated", k->updated_ns);
+	put_str(&p, o, "object", k->json);
 	return finish(&p, o);
 }
 

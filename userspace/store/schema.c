@@ -65,6 +65,11 @@ static const char *const migrations[STORE_SCHEMA] = {
 	"ALTER TABLE access_scan ADD COLUMN folded_dropped INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE hour(ns TEXT NOT NULL, minute INTEGER NOT NULL, would INTEGER NOT NULL,"
 	" dropped INTEGER NOT NULL, PRIMARY KEY(ns,minute)) WITHOUT ROWID;",
+	/* 3; also objects of kind 4, which an older daemon would take for damage */
+	"ALTER TABLE change ADD COLUMN flows INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE service(ns TEXT NOT NULL, name TEXT NOT NULL, doc TEXT NOT NULL, PRIMARY KEY(ns,name)) WITHOUT ROWID;"
+	"CREATE TABLE shadow(one INTEGER PRIMARY KEY CHECK(one=1), doc TEXT NOT NULL);"
+	"CREATE TABLE shadow_seen(access INTEGER PRIMARY KEY, flows INTEGER NOT NULL, doc TEXT);",
 };
 
 static int version_of(struct store *s, uint64_t *ret)

@@ -17,8 +17,8 @@
 #include "controller/node.h"
 #include "policy/state.h"
 
-#define STORE_SCHEMA 2u
-#define STORE_CHANGES_MAX 10000u /* history; older generations can no longer be restored */
+#define STORE_SCHEMA 3u
+#define STORE_CHANGES_MAX 10000u /* rows of the history, and the most states that can be kept */
 #define STORE_EVENTS_MAX 100000u
 #define STORE_TEXT_MAX (1u << 20) /* longest text accepted in one column */
 
@@ -60,6 +60,7 @@ struct change {
 	int64_t until_ns;	/* confirm window; 0 none */
 	enum change_state state;
 	uint64_t reverted_by;
+	enum policy_flows flows; /* what became of standing flows */
 	char *undo;		/* command; may be NULL */
 	char *plan;		/* JSON text; may be NULL */
 	struct node_receipt *receipts;
@@ -86,11 +87,16 @@ int store_change_each(struct store *s, uint64_t before, size_t limit,
 /* The change whose window is open, or -ENOENT. */
 int store_change_open(struct store *s, struct change *ret);
 /*
- * Rules, modes and quarantines as of a generation (0: the current one) into an empty *ret; sets
- * ret->generation. -ENOENT: never was, or older than the history. -EBADMSG: a row is damaged.
+ * Rules, modes, quarantines and Kubernetes policies as of a generation (0: the current one) into an
+ * empty *ret; sets ret->generation. -ENOENT: never was, or older than the history. -EBADMSG: a row is damaged.
  */
 int store_state_load(struct store *s, uint64_t generation, struct policy_state *ret);
 int store_generation(struct store *s, uint64_t *ret);
+/* Whole states kept from now on, 2 to STORE_CHANGES_MAX (the default): older ones go with the next
+ * change. What an open window would go back to is kept beyond. */
+void store_keep_generations(struct store *s, uint32_t n);
+/* The oldest generation that store_state_load() can give. */
+int store_generation_oldest(struct store *s, uint64_t *ret);
 /* Next number of a series that never goes back ("rule", ...): 1, 2, 3. Durable. */
 int store_number_next(struct store *s, const char *series, uint64_t *ret);
 
@@ -104,6 +110,10 @@ int store_workload_each(struct store *s, int (*fn)(void *arg, const struct workl
 int store_namespace_put(struct store *s, const struct namespace *n);
 int store_namespace_del(struct store *s, const char *name);
 int store_namespace_each(struct store *s, int (*fn)(void *arg, const struct namespace *n), void *arg);
+
+int store_service_put(struct store *s, const struct service *v);
+int store_service_del(struct store *s, const char *ns, const char *name);
+int store_service_each(struct store *s, int (*fn)(void *arg, const struct service *v), void *arg);
 
 /* Label-identity numbers: key is whatever names the identity for good. -EEXIST: the number or
  * the key is taken by another. */
@@ -129,6 +139,20 @@ int store_event_each(struct store *s, uint64_t before, size_t limit,
  */
 int store_hold_set(struct store *s, int64_t since_ns);
 int store_hold_get(struct store *s, int64_t *ret_since_ns);
+
+/* ---- the shadow: one candidate, judged beside what is in force ------------------------------ */
+
+/* Replaces a shadow: the document that says what it is, and none seen. Durable. */
+int store_shadow_set(struct store *s, const char *doc);
+int store_shadow_clear(struct store *s);
+/* malloc'ed. -ENOENT. */
+int store_shadow_get(struct store *s, char **ret);
+/* Flows of an access (by its number) that the shadow has judged so far, with what came of it as a
+ * document (NULL: no difference). In the caller's transaction. */
+int store_shadow_seen_put(struct store *s, uint64_t access, uint64_t flows, const char *doc);
+/* fn non-zero stops and is returned. */
+int store_shadow_seen_each(struct store *s, int (*fn)(void *arg, uint64_t access, uint64_t flows, const char *doc),
+			   void *arg);
 
 /* ---- the last hour ------------------------------------------------------------------------ */
 

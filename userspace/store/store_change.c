@@ -9,11 +9,12 @@
 #include "base/cleanup.h"
 #include "base/htab.h"
 #include "base/vec.h"
+#include "policy/kpolicy.h"
 #include "store/db.h"
 #include "store/doc.h"
 
 /* Written to disk: never renumber. */
-enum object_kind { OBJ_RULE = 1, OBJ_MODE = 2, OBJ_QUARANTINE = 3 };
+enum object_kind { OBJ_RULE = 1, OBJ_MODE = 2, OBJ_QUARANTINE = 3, OBJ_KPOLICY = 4 };
 
 #define KEY_MAX 2048u
 #define GENERATION "generation"
@@ -216,6 +217,12 @@ static int rows_put(struct diff *d, const struct policy_state *next)
 
 		r = row_put(d, OBJ_QUARANTINE, x->name ? x->name : "", store_doc_of_quarantine(x));
 	}
+	for (size_t i = 0; i < next->nkpolicies && !r; i++) {
+		const struct kpolicy *x = &next->kpolicies[i];
+
+		(void)snprintf(key, sizeof(key), "%d/%s/%s", x->kind, x->ns ? x->ns : "", x->name ? x->name : "");
+		r = row_put(d, OBJ_KPOLICY, key, store_doc_of_kpolicy(x));
+	}
 	return r;
 }
 
@@ -254,34 +261,11 @@ static int change_write(struct store *s, const struct change *c)
 	db_u64(q, 9, c->reverted_by);
 	db_text(q, 10, c->undo);
 	db_text(q, 11, c->plan);
+	db_u64(q, 12, c->flows);
 	r = db_run(s, q);
 	for (size_t i = 0; i < c->nreceipts && !r; i++)
 		r = store_receipt_put(s, c->generation, &c->receipts[i]);
 	return r;
-}
-
-static int history_prune(struct store *s, uint64_t generation)
-{
-	static const enum store_statement each[] = { SQL_CHANGE_PRUNE, SQL_RECEIPT_PRUNE, SQL_OBJ_PRUNE };
-	uint64_t last;
-	int r;
-
-	if (generation <= STORE_CHANGES_MAX)
-		return 0;
-	last = generation - STORE_CHANGES_MAX;
-	for (size_t i = 0; i < ARRAY_SIZE(each); i++) {
-		sqlite3_stmt *q = db_stmt(s, each[i]);
-
-		/* What ended with generation g was last in force under g - 1: no kept one needs it
-		 * when g <= last + 1. */
-		db_u64(q, 1, each[i] == SQL_OBJ_PRUNE ? last + 1 : last);
-		r = db_run(s, q);
-		if (!r && each[i] == SQL_CHANGE_PRUNE && sqlite3_changes(s->db))
-			r = db_series_add(s, "pruned changes", (uint64_t)sqlite3_changes(s->db));
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 int store_change_commit(struct store *s, const struct policy_state *next, const struct change *c)
@@ -304,7 +288,7 @@ int store_change_commit(struct store *s, const struct policy_state *next, const 
 	if (!r)
 		r = db_series_set(s, GENERATION, c->generation);
 	if (!r)
-		r = history_prune(s, c->generation);
+		r = db_history_prune(s, c->generation);
 	if (r < 0) {
 		store_rollback(s);
 		return r;
@@ -375,14 +359,14 @@ static int col_dup(sqlite3_stmt *q, int i, char **to)
 
 static int change_read(sqlite3_stmt *q, struct change *ret)
 {
-	uint64_t state = db_get_u64(q, 7);
+	uint64_t state = db_get_u64(q, 7), flows = db_get_u64(q, 11);
 
-	if (state >= CHANGE_STATES)
+	if (state >= CHANGE_STATES || flows > POLICY_KEEP)
 		return -EBADMSG;
 	*ret = (struct change){
 		.generation = db_get_u64(q, 0), .base = db_get_u64(q, 1), .at_ns = (int64_t)db_get_u64(q, 5),
 		.until_ns = (int64_t)db_get_u64(q, 6), .state = (enum change_state)state,
-		.reverted_by = db_get_u64(q, 8),
+		.reverted_by = db_get_u64(q, 8), .flows = (enum policy_flows)flows,
 	};
 	if (col_dup(q, 2, &ret->what) || col_dup(q, 3, &ret->who) || col_dup(q, 4, &ret->via) ||
 	    col_dup(q, 9, &ret->undo) || col_dup(q, 10, &ret->plan)) {
@@ -499,6 +483,7 @@ struct state_lists {
 	struct { struct rule *v; size_t n, cap; } rules;
 	struct { struct mode_setting *v; size_t n, cap; } modes;
 	struct { struct quarantine *v; size_t n, cap; } quarantines;
+	struct { struct kpolicy *v; size_t n, cap; } kpolicies;
 };
 
 static int object_read(uint64_t kind, const char *doc, struct state_lists *l)
@@ -524,22 +509,15 @@ static int object_read(uint64_t kind, const char *doc, struct state_lists *l)
 			r = store_doc_to_quarantine(doc, &l->quarantines.v[l->quarantines.n]);
 		l->quarantines.n += !r;
 		return r;
+	case OBJ_KPOLICY:
+		r = vec_reserve(&l->kpolicies, l->kpolicies.n + 1);
+		if (!r)
+			r = store_doc_to_kpolicy(doc, &l->kpolicies.v[l->kpolicies.n]);
+		l->kpolicies.n += !r;
+		return r;
 	default:
 		return -EBADMSG;
 	}
-}
-
-static int oldest_generation(struct store *s, uint64_t *ret)
-{
-	sqlite3_stmt *q = db_stmt(s, SQL_CHANGE_OLDEST);
-	int r = db_row(s, q);
-
-	if (r < 0)
-		return r;
-	*ret = r ? db_get_u64(q, 0) : 0;
-	if (r)
-		(void)sqlite3_reset(q); /* its one row was read */
-	return 0;
 }
 
 int store_state_load(struct store *s, uint64_t generation, struct policy_state *ret)
@@ -551,7 +529,7 @@ int store_state_load(struct store *s, uint64_t generation, struct policy_state *
 
 	r = store_generation(s, &have);
 	if (!r)
-		r = oldest_generation(s, &oldest);
+		r = store_generation_oldest(s, &oldest);
 	if (r)
 		return r;
 	if (!generation)
@@ -577,6 +555,9 @@ int store_state_load(struct store *s, uint64_t generation, struct policy_state *
 			mode_setting_done(&l.modes.v[i]);
 		for (size_t i = 0; i < l.quarantines.n; i++)
 			quarantine_done(&l.quarantines.v[i]);
+		for (size_t i = 0; i < l.kpolicies.n; i++)
+			kpolicy_done(&l.kpolicies.v[i]);
+		vec_done(&l.kpolicies);
 		vec_done(&l.rules);
 		vec_done(&l.modes);
 		vec_done(&l.quarantines);
@@ -589,5 +570,7 @@ int store_state_load(struct store *s, uint64_t generation, struct policy_state *
 	ret->nmodes = l.modes.n;
 	ret->quarantines = l.quarantines.v;
 	ret->nquarantines = l.quarantines.n;
+	ret->kpolicies = l.kpolicies.v;
+	ret->nkpolicies = l.kpolicies.n;
 	return 0;
 }

@@ -94,8 +94,22 @@ static bool match_workload(const struct policy_state *st, const struct selector 
 	return ok && (!s->labels.set || label_selector_matches(&s->labels, &w->labels));
 }
 
+struct known { const char *const *v; size_t n; };
+
+/* Letters alike whatever their case; a dot at the end of the pattern says nothing. */
+static bool name_matches(const char *pattern, const char *name)
+{
+	size_t p = strlen(pattern), n = strlen(name);
+
+	if (p && pattern[p - 1] == '.')
+		p--;
+	if (p > 2 && pattern[0] == '*')
+		return n > p - 1 && !strncasecmp(name + n - (p - 1), pattern + 1, p - 1);
+	return p == n && !strncasecmp(pattern, name, n);
+}
+
 static bool match(const struct policy_state *st, const struct selector *s, const char *rule_ns,
-		  const struct naive_who *who, const struct addr *a)
+		  const struct naive_who *who, const struct addr *a, const struct known *names)
 {
 	switch (s->kind) {
 	case SEL_ANY:
@@ -117,6 +131,11 @@ static bool match(const struct policy_state *st, const struct selector *s, const
 		       (s->reserved == CW_ID_WORLD && who->realm == CW_REALM_WORLD) ||
 		       (s->reserved == CW_ID_UNKNOWN && who->realm == CW_REALM_UNKNOWN) ||
 		       (s->reserved == CW_ID_MULTICAST && who->realm == CW_REALM_MULTICAST);
+	case SEL_FQDN:
+		for (size_t i = 0; names && i < names->n && who->realm == CW_REALM_WORLD; i++)
+			if (name_matches(s->fqdn, names->v[i]))
+				return true;
+		return false;
 	default:
 		return false;
 	}
@@ -172,6 +191,7 @@ struct ctx {
 	const struct addr *own, *peer;
 	struct naive_who who, me;
 	enum cw_side side;
+	struct known names;
 	uint32_t axis;
 	struct said said[512];
 	size_t n;
@@ -180,7 +200,8 @@ struct ctx {
 static bool any(const struct ctx *c, const struct selector *v, size_t n, const char *ns, bool subject)
 {
 	for (size_t i = 0; i < n; i++)
-		if (match(c->st, &v[i], ns, subject ? &c->me : &c->who, subject ? c->own : c->peer))
+		if (match(c->st, &v[i], ns, subject ? &c->me : &c->who, subject ? c->own : c->peer,
+			  subject || c->side != CW_EGRESS ? NULL : &c->names))
 			return true;
 	return false;
 }
@@ -282,9 +303,18 @@ void naive_judge(const struct policy_state *st, const struct ir_rule *more, size
 		 const struct workload *subject, const struct addr *own, const struct addr *peer,
 		 enum cw_side side, uint32_t axis, struct naive_verdict *ret)
 {
+	naive_judge_named(st, more, nmore, subject, own, peer, NULL, 0, side, axis, ret);
+}
+
+void naive_judge_named(const struct policy_state *st, const struct ir_rule *more, size_t nmore,
+		       const struct workload *subject, const struct addr *own, const struct addr *peer,
+		       const char *const *names, size_t nnames, enum cw_side side, uint32_t axis,
+		       struct naive_verdict *ret)
+{
 	static const enum cw_tier tiers[] = { CW_TIER_MANUAL, CW_TIER_LEARNED, CW_TIER_NETWORKPOLICY,
 					      CW_TIER_ADMIN, CW_TIER_BASELINE };
 	struct ctx c = { .st = st, .subject = subject, .own = own, .peer = peer, .side = side, .axis = axis,
+			 .names = { names, nnames },
 			 .me = { .w = subject, .realm = CW_REALM_POD }, .who = naive_who(st, peer) };
 	const struct quarantine *q = policy_state_quarantine(st, subject);
 	struct verdict v, a;

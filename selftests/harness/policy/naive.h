@@ -27,3 +27,8 @@ struct naive_who naive_who(const struct policy_state *st, const struct addr *a);
 void naive_judge(const struct policy_state *st, const struct ir_rule *more, size_t nmore,
 		 const struct workload *subject, const struct addr *own, const struct addr *peer,
 		 enum cw_side side, uint32_t axis, struct naive_verdict *ret);
+/* The same towards an address that the subject knows by these names; all count at once. */
+void naive_judge_named(const struct policy_state *st, const struct ir_rule *more, size_t nmore,
+		       const struct workload *subject, const struct addr *own, const struct addr *peer,
+		       const char *const *names, size_t nnames, enum cw_side side, uint32_t axis,
+		       struct naive_verdict *ret);

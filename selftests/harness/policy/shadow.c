@@ -109,6 +109,8 @@ static int word_store(void *arg, uint32_t i, uint64_t w)
 
 	if (i >= SHADOW_GROUPS * 2)
 		return -ERANGE;
+	if (s->switching)
+		s->switching(s->settle_arg);
 	STORE(&s->words[i], w);
 	return 0;
 }
@@ -184,6 +186,145 @@ static int wl_group(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
 	return wl && group < SHADOW_GROUPS ? 0 : -ERANGE;
 }
 
+static int pattern_put(void *arg, const char *text, uint32_t cls)
+{
+	struct shadow *s = arg;
+	struct shadow_pattern *p;
+
+	if (fails(s))
+		return -EIO;
+	s->name_writes++;
+	for (uint32_t i = 0; i < s->npatterns; i++) {
+		p = &s->patterns[i];
+		if (strcmp(p->text, text))
+			continue;
+		s->patterns_n += !p->cls;
+		STORE(&p->cls, cls);
+		return 0;
+	}
+	if (s->npatterns == SHADOW_PATTERNS || strlen(text) >= sizeof(p->text))
+		return -ENOSPC;
+	p = &s->patterns[s->npatterns];
+	memcpy(p->text, text, strlen(text) + 1);
+	STORE(&p->cls, cls);
+	STORE(&s->npatterns, s->npatterns + 1);
+	s->patterns_n++;
+	return 0;
+}
+
+static int pattern_del(void *arg, const char *text)
+{
+	struct shadow *s = arg;
+
+	s->name_writes++;
+	for (uint32_t i = 0; i < s->npatterns; i++)
+		if (!strcmp(s->patterns[i].text, text) && s->patterns[i].cls) {
+			STORE(&s->patterns[i].cls, 0);
+			s->patterns_n--;
+			return 0;
+		}
+	return -ENOENT;
+}
+
+/* Longest pattern that a name falls under: its class. */
+static uint32_t class_by_patterns(const struct shadow *s, const char *name)
+{
+	uint32_t n = LOAD(&s->npatterns), cls = 0;
+	size_t len = strlen(name), best = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const char *t = s->patterns[i].text;
+		size_t p = strlen(t);
+		uint32_t c = LOAD(&s->patterns[i].cls);
+		bool hit = *t == '*' ? len > p - 1 && !strcmp(name + len - (p - 1), t + 1) : !strcmp(name, t);
+
+		/* An exact one has no star: nothing is longer. */
+		p = *t == '*' ? p : 1000;
+		if (c && hit && p > best) {
+			best = p;
+			cls = c;
+		}
+	}
+	return cls;
+}
+
+static int named_at(struct shadow *s, uint32_t eid, uint32_t cls, bool make, struct shadow_named **ret)
+{
+	uint64_t key = (uint64_t)eid << 32 | cls;
+	uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15ull >> 40);
+
+	for (uint32_t i = 0; i < SHADOW_NAMED; i++) {
+		struct shadow_named *n = &s->named[(at + i) % SHADOW_NAMED];
+		uint64_t k = LOAD(&n->key);
+
+		if (k == key || (!k && make)) {
+			*ret = n;
+			return 0;
+		}
+		if (!k)
+			return -ENOENT;
+	}
+	return -ENOSPC;
+}
+
+static int named_set(void *arg, uint32_t eid, uint32_t cls, uint32_t named)
+{
+	struct shadow *s = arg;
+	struct shadow_named *n;
+	int r;
+
+	if (!eid || !cls || named >= SHADOW_EIDS)
+		return -ERANGE;
+	if (fails(s))
+		return -EIO;
+	s->name_writes++;
+	r = named_at(s, eid, cls, true, &n);
+	if (r)
+		return r;
+	s->named_n += !n->eid;
+	STORE(&n->eid, named);
+	STORE(&n->key, (uint64_t)eid << 32 | cls);
+	return 0;
+}
+
+static int named_del(void *arg, uint32_t eid, uint32_t cls)
+{
+	struct shadow *s = arg;
+	struct shadow_named *n;
+	int r = named_at(s, eid, cls, false, &n);
+
+	s->name_writes++;
+	if (r || !n->eid)
+		return -ENOENT;
+	s->named_n--;
+	STORE(&n->eid, 0);
+	return 0;
+}
+
+static int names_store(void *arg, uint32_t classes)
+{
+	struct shadow *s = arg;
+
+	s->name_writes++;
+	STORE(&s->classes, classes);
+	return 0;
+}
+
+static int names_reclass(void *arg)
+{
+	struct shadow *s = arg;
+
+	s->name_writes++;
+	for (uint32_t i = 0; i < WORLD_NAMES; i++) {
+		uint32_t cls = class_by_patterns(s, world_names[i]);
+
+		if (s->set && cls != policy_set_name_class(s->set, world_names[i]))
+			return -EPROTO;
+		STORE(&s->names[i], cls);
+	}
+	return 0;
+}
+
 static int settle(void *arg)
 {
 	struct shadow *s = arg;
@@ -206,7 +347,8 @@ struct shadow *shadow_new(const struct policy_limits *lim)
 	s->rows = calloc(s->rows_n, sizeof(uint64_t));
 	s->verdicts = calloc(s->verdicts_n, sizeof(*s->verdicts));
 	s->peers = calloc((size_t)SHADOW_GROUPS * 2 * SHADOW_EIDS, sizeof(uint32_t));
-	if (!s->rowtab || !s->rows || !s->verdicts || !s->peers) {
+	s->named = calloc(SHADOW_NAMED, sizeof(*s->named));
+	if (!s->rowtab || !s->rows || !s->verdicts || !s->peers || !s->named) {
 		shadow_free(s);
 		return NULL;
 	}
@@ -215,7 +357,10 @@ struct shadow *shadow_new(const struct policy_limits *lim)
 	s->sink = (struct policy_sink){ .arg = s, .verdict_write = verdict_write, .rows_write = rows_write,
 					.rowtab_write = rowtab_write, .peers_set = peers_set, .peers_del = peers_del,
 					.word_store = word_store, .addr_set = addr_set, .addr_del = addr_del,
-					.net_set = net_set, .net_del = net_del, .wl_group = wl_group, .settle = settle };
+					.net_set = net_set, .net_del = net_del, .wl_group = wl_group, .settle = settle,
+					.pattern_set = pattern_put, .pattern_del = pattern_del, .named_set = named_set,
+					.named_del = named_del, .names_store = names_store,
+					.names_reclass = names_reclass };
 	return s;
 }
 
@@ -227,6 +372,7 @@ void shadow_free(struct shadow *s)
 	free(s->rows);
 	free(s->verdicts);
 	free(s->peers);
+	free(s->named);
 	free(s);
 }
 
@@ -308,6 +454,50 @@ int shadow_eval(const struct shadow *s, uint32_t group, enum cw_side side, uint3
 		return -1;
 	*ret_word = j.word;
 	*ret = s->verdicts[j.verdict];
+	return 0;
+}
+
+bool shadow_prefers(const struct cw_verdict *a, const struct cw_verdict *b)
+{
+	return cw_name_prefers(a, b);
+}
+
+void shadow_answer(struct shadow *s, uint32_t name)
+{
+	uint32_t cls = class_by_patterns(s, world_names[name]);
+
+	pause_for(s);
+	STORE(&s->names[name], cls);
+}
+
+int shadow_eval_named(const struct shadow *s, uint32_t group, uint32_t eid, uint32_t realm, uint32_t axis,
+		      const uint32_t *names, size_t n, uint64_t *ret_word, struct cw_verdict *ret)
+{
+	uint32_t gs = group << 1 | CW_EGRESS;
+	struct cw_judgement j;
+	__u64 word = 0;
+
+	if (cw_eval_word(s, gs, &word) || cw_eval_under(s, word, gs, eid, realm, axis, &j) || j.verdict >= s->verdicts_n)
+		return -1;
+	*ret_word = word;
+	*ret = s->verdicts[j.verdict];
+	if (realm != CW_REALM_WORLD || !LOAD(&s->classes))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		struct shadow_named *m;
+		uint32_t cls = LOAD(&s->names[names[i]]), named;
+
+		pause_for(s);
+		if (!cls || named_at((struct shadow *)s, eid, cls, false, &m))
+			continue;
+		named = LOAD(&m->eid);
+		if (!named)
+			continue;
+		if (cw_eval_under(s, word, gs, named, realm, axis, &j) || j.verdict >= s->verdicts_n)
+			return -1;
+		if (cw_name_prefers(&s->verdicts[j.verdict], ret))
+			*ret = s->verdicts[j.verdict];
+	}
 	return 0;
 }
 

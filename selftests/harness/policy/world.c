@@ -183,6 +183,28 @@ static void random_selector(struct world *w, struct selector *s, bool rule_has_n
 	}
 }
 
+static const char *const name_patterns[] = {
+	"pay.example.com", "*.example.com", "*.b.example.com", "Example.COM.", "*.cdn.net", "*.NET", "x.cdn.net",
+	"*.x.cdn.net", "other.org", "*.y.other.org",
+};
+const char *const world_names[WORLD_NAMES] = {
+	"pay.example.com", "www.example.com", "a.b.example.com", "b.example.com", "example.com", "x.cdn.net",
+	"deep.x.cdn.net", "other.org", "y.other.org",
+};
+
+size_t world_names_of(const struct addr *a, uint64_t salt, uint32_t ret[CW_FQDN_NAMES])
+{
+	struct rng r = { .s = salt };
+	size_t n;
+
+	for (int i = 0; i < 16; i++)
+		r.s = r.s * 257 + a->b[i];
+	n = rng_below(&r, CW_FQDN_NAMES + 1);
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (rng_below(&r, WORLD_NAMES) + (uint32_t)i) % WORLD_NAMES;
+	return n;
+}
+
 static struct selector *random_selectors(struct world *w, size_t *n)
 {
 	struct selector *s;
@@ -191,6 +213,22 @@ static struct selector *random_selectors(struct world *w, size_t *n)
 	s = calloc(*n, sizeof(*s));
 	for (size_t i = 0; i < *n; i++)
 		random_selector(w, &s[i], true);
+	return s;
+}
+
+/* Some of them names, where a rule may say so. */
+static struct selector *random_targets(struct world *w, size_t *n, bool may)
+{
+	struct selector *s = random_selectors(w, n);
+
+	for (size_t i = 0; i < *n && may && w->names; i++) {
+		if (!chance(w, w->names))
+			continue;
+		selector_done(&s[i]);
+		memset(&s[i], 0, sizeof(s[i]));
+		s[i].kind = SEL_FQDN;
+		s[i].fqdn = dup(PICK(w, name_patterns));
+	}
 	return s;
 }
 
@@ -261,7 +299,7 @@ static void random_rule(struct world *w, struct rule *r)
 	r->mode = chance(w, 15) ? CW_MODE_ALERT : CW_MODE_ENFORCE;
 	r->enabled = chance(w, 95);
 	r->from = random_selectors(w, &r->nfrom);
-	r->to = random_selectors(w, &r->nto);
+	r->to = random_targets(w, &r->nto, r->action != CW_ACT_BLOCK);
 	r->ports = random_ports(w, &r->nports);
 }
 
@@ -289,7 +327,10 @@ static void random_more(struct world *w, struct ir_rule *r)
 		r->priority = (int32_t)rng_below(&w->rng, 4) - 1;
 	}
 	r->everyone = chance(w, 15);
-	r->peers = random_selectors(w, &r->npeers);
+	/* As the kinds that have priorities do: they can only accept a name. */
+	r->peers = random_targets(w, &r->npeers, r->side == CW_EGRESS && r->effect == IR_ALLOW);
+	for (size_t i = 0; i < r->npeers && r->priority < 0; i++)
+		r->priority = r->peers[i].kind == SEL_FQDN ? 0 : r->priority;
 	r->ports = random_ports(w, &r->nports);
 }
 
@@ -420,10 +461,16 @@ static void random_quarantine(struct world *w, struct quarantine *q)
 
 void world_new(struct world *w, uint64_t seed)
 {
+	world_new_named(w, seed, 0);
+}
+
+void world_new_named(struct world *w, uint64_t seed, uint32_t percent)
+{
 	struct policy_state *st;
 
 	memset(w, 0, sizeof(*w));
 	w->rng.s = seed;
+	w->names = percent;
 	w->next_id = 1;
 	st = &w->st;
 	st->default_mode = (enum cw_mode)rng_below(&w->rng, CW_MODE_COUNT);
@@ -491,6 +538,14 @@ void world_done(struct world *w)
 	(n)--; \
 } while (0)
 
+static bool names_names(const struct rule *r)
+{
+	for (size_t i = 0; i < r->nto; i++)
+		if (r->to[i].kind == SEL_FQDN)
+			return true;
+	return false;
+}
+
 static void mutate_rule(struct world *w)
 {
 	struct policy_state *st = &w->st;
@@ -511,7 +566,7 @@ static void mutate_rule(struct world *w)
 	r = &st->rules[rng_below(&w->rng, (uint32_t)st->nrules)];
 	switch (what) {
 	case 2:
-		r->action = (enum cw_action)(CW_ACT_ALLOW + rng_below(&w->rng, 3));
+		r->action = (enum cw_action)(CW_ACT_ALLOW + rng_below(&w->rng, names_names(r) ? 2 : 3));
 		break;
 	case 3:
 		for (size_t i = 0; i < r->nports; i++)
@@ -523,7 +578,7 @@ static void mutate_rule(struct world *w)
 		for (size_t i = 0; i < r->nto; i++)
 			selector_done(&r->to[i]);
 		free(r->to);
-		r->to = random_selectors(w, &r->nto);
+		r->to = random_targets(w, &r->nto, r->action != CW_ACT_BLOCK);
 		break;
 	default:
 		for (size_t i = 0; i < r->nfrom; i++)

@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "config/config.h"
+#include "policy/kpolicy.h"
 #include "policy/rule_doc.h"
 #include "policy/state.h"
 #include "selftests/harness/torture.h"
@@ -35,10 +36,24 @@ static const char docs_text[] =
 	"apiVersion: cellwall.io/v1alpha1\nkind: Inventory\nspec:\n"
 	"  namespaces: [{name: shop, labels: {a: b}}]\n"
 	"  workloads: [{name: w, namespace: shop, netns: n, labels: {cellwall.io/mode: alert}, controller: Deployment/web,\n"
-	"               ports: [{name: http, port: tcp/80}], addresses: [10.20.1.9]}]\n";
+	"               ports: [{name: http, port: tcp/80}], addresses: [10.20.1.9]}]\n---\n"
+	"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: n, labels: {a: b}, annotations: {a: b}}\n"
+	"spec:\n  podSelector: {matchLabels: {a: b}, matchExpressions: [{key: k, operator: In, values: [a, b]}]}\n"
+	"  ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}], ports: [{port: web}, {port: 1}]}]\n"
+	"---\napiVersion: v1\nkind: List\nitems:\n"
+	"- apiVersion: policy.networking.k8s.io/v1alpha2\n  kind: ClusterNetworkPolicy\n  metadata: {name: c}\n"
+	"  spec:\n    tier: Admin\n    priority: 1\n    subject: {pods: {namespaceSelector: {}, podSelector: {matchLabels: {a: b}}}}\n"
+	"    ingress: [{name: n, action: Deny, from: [{serviceAccounts: {}}, {namespaces: {matchLabels: {a: b}}}]}]\n"
+	"    egress: [{action: Accept, to: [{domainNames: [a.io]}, {networks: [10.0.0.0/8]}, {nodes: {}}],\n"
+	"              protocols: [{udp: {destinationPort: {range: {start: 1, end: 2}}}}]},\n"
+	"             {action: Pass, to: [{namespaces: {}}], protocols: [{destinationNamedPort: w}]}]\n";
 static const char bad_text[] =
 	"apiVersion: cellwall.io/v1alpha1\nkind: ClusterAccessRule\nmetadata: {name: R}\n"
-	"spec: {form: [], action: blok, from: [{cidr: 10.0.0.1/8, any: true}], to: [], ports: [80, tcp/9-8]}\n";
+	"spec: {form: [], action: blok, from: [{cidr: 10.0.0.1/8, any: true}], to: [], ports: [80, tcp/9-8]}\n"
+	"---\napiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: A}\n"
+	"spec: {priority: -1, subject: {}, egress: [{action: Deny, to: [{domainNames: [a.io]}], ports: [{namedPort: x}, {}]}]}\n"
+	"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+	"spec: {ingress: [{ports: [{port: A}], from: [{}, {ipBlock: {cidr: x}}]}], podSelector: {matchLabels: {a b: c}}}\n";
 static const char config_text[] =
 	"cluster: c1\nclusterCIDRs: [10.0.0.0/8, \"fd00::/8\"]\nlearn: {ignoreLabels: [a, b], scan: {window: 1m}}\n"
 	"api: {writeUIDs: [1, 2]}\npaths: {inventory: /x}\n";
@@ -55,7 +70,8 @@ static int parse_docs(void)
 		assert_true(!d.nrules && !d.nfiles);
 	else
 		assert_true(d.nrules == 1 && d.rules[0].nto == 4 && d.rules[0].labels.n == 1 && d.nmodes == 1 &&
-			    d.nquarantines == 1 && d.nworkloads == 1 && d.nnamespaces == 1);
+			    d.nquarantines == 1 && d.nworkloads == 1 && d.nnamespaces == 1 && d.nkpolicies == 2 &&
+			    d.kpolicies[1].nrules == 3);
 	rule_docs_done(&d);
 	fail_list_done(&f);
 	return r;
@@ -127,6 +143,7 @@ static int copy_state(void)
 		.quarantines = docs.quarantines, .nquarantines = docs.nquarantines,
 		.workloads = &docs.workloads[0].w, .nworkloads = 1,
 		.namespaces = docs.namespaces, .nnamespaces = docs.nnamespaces,
+		.kpolicies = docs.kpolicies, .nkpolicies = docs.nkpolicies,
 	}, c = {};
 	int r = policy_state_copy(&s, &c);
 
@@ -134,7 +151,8 @@ static int copy_state(void)
 		assert_true(!c.rules && !c.nrules);
 	else
 		assert_true(c.nrules == 1 && c.rules[0].nports == 2 && c.nquarantines == 1 && c.quarantines[0].nallow == 1 &&
-			    c.nworkloads == 1 && c.workloads[0].nports == 1);
+			    c.nworkloads == 1 && c.workloads[0].nports == 1 && c.nkpolicies == 2 &&
+			    c.kpolicies[0].nrules == 1 && c.kpolicies[0].rules[0].npeers == 2);
 	policy_state_done(&c);
 	return r;
 }

@@ -31,6 +31,7 @@
 #include "base/strparse.h"
 #include "controller/change.h"
 #include "controller/judge.h"
+#include "controller/shadow.h"
 #include "store/store_access.h"
 
 #define SECOND_NS 1000000000ll
@@ -45,6 +46,7 @@ struct fake_node {
 	uint64_t next_generation;
 	size_t next_rules, next_quarantines, next_workloads, next_addresses;
 	int prepare_err, commit_err, attach_err;
+	enum policy_flows how;	/* of the last commit */
 	const char *fault;	/* name of the fault that a refused prepare adds */
 	struct node_flow flows[8], cuts[8];
 	size_t nflows, ncuts;
@@ -61,6 +63,7 @@ struct fixture {
 	char store[96], inventory[96];
 	uint64_t counter;	/* distinct kernel counters */
 	bool with_inventory;
+	uint32_t generations;	/* history.generations; 0: the default */
 	uid_t uid;
 	struct http_server *srv; /* a test's own; closed with the fixture */
 };
@@ -95,12 +98,13 @@ static int fake_prepare(void *node, const struct policy_state *next, struct fail
 	return 0;
 }
 
-static int fake_commit(void *node, struct node_receipt *ret)
+static int fake_commit(void *node, enum policy_flows how, struct node_receipt *ret)
 {
 	struct fake_node *n = node;
 
 	assert_true(n->prepared);
 	n->prepared = false;
+	n->how = how;
 	n->commits++;
 	memset(ret, 0, sizeof(*ret));
 	snprintf(ret->node, sizeof(ret->node), "n1");
@@ -245,7 +249,7 @@ static inline void fixture_open(struct fixture *fx)
 		.cluster = "prod-hz", .node = "n1", .store_path = fx->store,
 		.inventory_path = fx->with_inventory ? fx->inventory : NULL,
 		.default_mode = CW_MODE_LEARN, .cluster_cidrs = cidrs, .ncluster_cidrs = 2,
-		.node_addrs = &node_addr, .nnode_addrs = 1, .now = fixture_now, .now_arg = fx,
+		.node_addrs = &node_addr, .nnode_addrs = 1, .generations = fx->generations, .now = fixture_now, .now_arg = fx,
 	};
 
 	assert_int_equal(prefix_parse("10.20.0.0/16", &cidrs[0]), 0);

@@ -66,7 +66,7 @@ static const struct bad catalogue[] = {
 	  400, NULL, NULL, NULL, NULL },
 	{ "inventory as a rule", HTTP_POST, "/v1/rules/apply",
 	  "{\"documents\":[{\"file\":\"i.yaml\",\"text\":\"apiVersion: cellwall.io/v1alpha1\\nkind: Inventory\\nspec:\\n  namespaces:\\n  - {name: x}\"}]}",
-	  400, "rule.kind", "i.yaml", "workloads and namespaces are declared on their own", NULL },
+	  400, "rule.kind", "i.yaml", "workloads, namespaces and services are declared on their own", NULL },
 	{ "no names", HTTP_POST, "/v1/rules/delete", "{}", 400, "scope.missing", "body", "nothing says which rules are meant",
 	  "names, search or selector" },
 	{ "names and filter", HTTP_POST, "/v1/rules/delete", "{\"names\":[\"keep\"],\"search\":\"x\"}", 400, "body.conflict", "body",

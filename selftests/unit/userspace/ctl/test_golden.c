@@ -64,6 +64,7 @@ static void stream_gone(void *arg)
 static void answer(void *arg, struct http_exchange *x, const struct http_request *rq)
 {
 	const char *format = http_request_query(rq, "format"), *what = http_request_query(rq, "what");
+	const char *as = http_request_query(rq, "as"), *origin = http_request_query(rq, "origin");
 	auto_cleanup(cJSON_Deletep) cJSON *j = NULL;
 	auto_free char *text = NULL;
 	char name[256], suffix[64] = ".json";
@@ -77,6 +78,8 @@ static void answer(void *arg, struct http_exchange *x, const struct http_request
 		*p = *p == '/' ? '_' : *p;
 	if (what)
 		snprintf(suffix, sizeof(suffix), ".%.40s.json", what);
+	else if (as || (origin && (!strcmp(origin, "networkpolicy") || !strcmp(origin, "admin"))))
+		snprintf(suffix, sizeof(suffix), ".%.40s.json", as ? as : origin);
 	else if (format)
 		snprintf(suffix, sizeof(suffix), ".%.40s", format);
 	else if (http_request_flag(rq, "follow"))
@@ -358,6 +361,18 @@ static void changes(void **state)
 	compare("changes", 15);
 }
 
+static void policies(void **state)
+{
+	(void)state;
+	compare("policies", 15);
+}
+
+static void services(void **state)
+{
+	(void)state;
+	compare("services", 15);
+}
+
 /* The pages in docs/man are what the tables say: `make man` after a change. */
 static void man_pages(void **state)
 {
@@ -391,7 +406,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers), cmocka_unit_test(chinese), cmocka_unit_test(usage),
-		cmocka_unit_test(changes), cmocka_unit_test(terminal), cmocka_unit_test(man_pages),
+		cmocka_unit_test(changes), cmocka_unit_test(terminal), cmocka_unit_test(policies), cmocka_unit_test(services), cmocka_unit_test(man_pages),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

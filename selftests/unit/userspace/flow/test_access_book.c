@@ -505,6 +505,43 @@ static void bulk_takes_only_the_certain(void **state)
 	access_book_free(b);
 }
 
+/* The record says by which name its source knows the address; it is believed before the book's own
+ * source, after a configured prefix, and also when it had to wait. */
+static void name_of_record(void **state)
+{
+	struct prefix fold;
+	struct access_config c = { .fold_cidrs = &fold, .nfold_cidrs = 1, .fqdn = fqdn_of };
+	static const struct { const char *addr, *name, *want; } t[] = {
+		{ "192.0.2.7", NULL, "fqdn/pay.example.com" }, { "192.0.2.7", "api.example.net", "fqdn/api.example.net" },
+		{ "203.0.113.99", "api.example.net", "fqdn/api.example.net" }, { "198.51.100.9", "api.example.net", "198.51.100.0/24" },
+	};
+
+	(void)state;
+	assert_int_equal(prefix_parse("198.51.100.0/24", &fold), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
+		for (int wait = 0; wait < 2; wait++) {
+			struct node_access a = gen(POD("shop", "web-1"), WORLD(t[i].addr), 6, 443, 1, 1);
+			auto_free char *name = t[i].name ? strdup(t[i].name) : NULL;
+			struct access_book *b;
+
+			assert_int_equal(access_book_new(&c, &b), 0);
+			if (!wait)
+				gen_workload(b, "shop", "web-1", "Deployment", "web", NULL, NULL);
+			a.dst_fqdn = name;
+			assert_int_equal(access_book_apply(b, &a, 1, NULL, 0, T0 + 2 * S, NULL), 0);
+			if (wait) {
+				assert_int_equal(access_book_count(b), 0);
+				if (name)
+					memset(name, 'x', strlen(name)); /* lent for the call only */
+				gen_workload(b, "shop", "web-1", "Deployment", "web", NULL, NULL);
+				assert_int_equal(access_book_tick(b, T0 + 3 * S), 0);
+			}
+			assert_int_equal(access_book_count(b), 1);
+			assert_string_equal(access_book_at(b, 0)->dst->ref, t[i].want);
+			access_book_free(b);
+		}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -520,6 +557,7 @@ int main(void)
 		cmocka_unit_test(ids_are_short_and_stable),
 		cmocka_unit_test(decisions_become_rules),
 		cmocka_unit_test(bulk_takes_only_the_certain),
+		cmocka_unit_test(name_of_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@
 #include "maps/maps.h"
 #include "maps/policy_maps.h"
 #include "maps/sink.h"
+#include "maps/svc_maps.h"
 #include "selftests/harness/own_ns.h"
 
 static bool ready;
@@ -33,6 +34,7 @@ static const struct loader_size small[] = {
 	{ "cw_verdicts", 256 }, { "cw_vstat", 256 }, { "cw_peers", 3000 }, { "cw_addr4", 64 }, { "cw_addr6", 64 },
 	{ "cw_net4", 16 }, { "cw_net6", 16 }, { "cw_ep", 32 }, { "cw_wl", 32 }, { "cw_access0", 2048 },
 	{ "cw_access1", 2048 }, { "cw_pair0", 64 }, { "cw_pair1", 64 }, { "cw_acct", 2 * 1500 }, { "cw_listen", 64 },
+	{ "cw_svc", 16 }, { "cw_backends", 64 },
 };
 
 static int open_maps(void)
@@ -1065,13 +1067,65 @@ static void sink(void **state)
 	assert_int_equal(s.settle(s.arg), 0);
 }
 
+static void services(void **state)
+{
+	struct cw_svc_key k = { .port = 80, .proto = IPPROTO_TCP, .family = 4 };
+	struct cw_svc v = { .eid = 700, .first = 8, .n = 2 }, got;
+	struct cw_backend b[2] = { { .eid = 300, .port = 8080, .realm = CW_REALM_POD }, { .eid = 301, .port = 8081 } }, back;
+	struct maps_room room;
+
+	(void)state;
+	if (!ready)
+		skip();
+	maps_room(m, &room);
+	assert_int_equal(room.svcs, 16);
+	assert_int_equal(room.backends, 64);
+	assert_int_equal(svc_map_count(m), 0);
+	assert_int_equal(backends_store(m, 8, b, 2), 0);
+	assert_int_equal(backend_load(m, 9, &back), 0);
+	assert_memory_equal(&back, &b[1], sizeof(back));
+	assert_int_equal(backends_store(m, 63, b, 2), -ERANGE);
+	assert_int_equal(backends_store(m, 65, b, 0), -ERANGE);
+	assert_int_equal(backend_load(m, 64, &back), -ERANGE);
+	assert_int_equal(svc_map_get(m, &k, &got), -ENOENT);
+	assert_int_equal(svc_map_set(m, &k, &v), 0);
+	assert_int_equal(svc_map_count(m), 1);
+	v.n = 1;
+	assert_int_equal(svc_map_set(m, &k, &v), 0); /* replaced: still one */
+	assert_int_equal(svc_map_count(m), 1);
+	assert_int_equal(svc_map_get(m, &k, &got), 0);
+	assert_memory_equal(&got, &v, sizeof(got));
+	/* What names slots that are not there is refused. */
+	v.n = 0;
+	assert_int_equal(svc_map_set(m, &k, &v), -EINVAL);
+	v.n = CW_SVC_BACKENDS + 1;
+	assert_int_equal(svc_map_set(m, &k, &v), -EINVAL);
+	v.n = 2;
+	v.first = 63;
+	assert_int_equal(svc_map_set(m, &k, &v), -EINVAL);
+	v.first = 0;
+	for (uint16_t i = 1; i < 16; i++) {
+		k.port = 80 + i;
+		assert_int_equal(svc_map_set(m, &k, &v), 0);
+	}
+	k.port = 1;
+	assert_int_equal(svc_map_set(m, &k, &v), -ENOSPC);
+	assert_int_equal(svc_map_count(m), 16);
+	for (uint16_t i = 0; i < 16; i++) {
+		k.port = 80 + i;
+		assert_int_equal(svc_map_del(m, &k), 0);
+	}
+	assert_int_equal(svc_map_del(m, &k), 0);
+	assert_int_equal(svc_map_count(m), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(opening), T(control), T(clocks), T(arrays), T(peers), T(hits), T(addresses), T(prefixes),
 		T(endpoints), T(listeners), T(shields), T(flow_order), T(flow_walk), T(accounting), T(reasons),
-		T(data_path_agrees), T(sink),
+		T(data_path_agrees), T(sink), T(services),
 	};
 
 	ready = own_enter();

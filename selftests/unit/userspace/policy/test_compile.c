@@ -590,8 +590,8 @@ static void test_bad_rules(void **state)
 {
 	static const struct { enum selector_kind kind; enum cw_action action; const char *name; } rows[] = {
 		{ SEL_FQDN, CW_ACT_BLOCK, "rule.fqdn-block" },
-		{ SEL_FQDN, CW_ACT_ALLOW, "rule.fqdn-unresolved" },
-		{ SEL_SERVICE, CW_ACT_ALLOW, "rule.service-unknown" },
+		{ SEL_FQDN, CW_ACT_ALLOW, "rule.fqdn" },
+		{ SEL_SERVICE, CW_ACT_ALLOW, "rule.service-name" },
 		{ SEL_RESERVED, CW_ACT_ALLOW, "rule.reserved" },
 		{ SEL_ANY, CW_ACT_NONE, "rule.action" },
 	};

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "policy/kpolicy.h"
 #include "policy/state.h"
 
 #define S(text) ((char *)(text)) /* borrowed for a table row, never freed */
@@ -150,6 +151,14 @@ static void copies(void **state)
 	s.nignore_labels = 1;
 	s.ignore_labels[0] = strdup("pod-template-hash");
 	s.node = strdup("n1");
+	s.kpolicies = calloc(1, sizeof(*s.kpolicies));
+	s.nkpolicies = 1;
+	s.kpolicies[0].name = strdup("np");
+	s.kpolicies[0].rules = calloc(1, sizeof(*s.kpolicies[0].rules));
+	s.kpolicies[0].nrules = 1;
+	s.kpolicies[0].rules[0].ports = calloc(2, sizeof(struct port_spec));
+	s.kpolicies[0].rules[0].nports = 2;
+	s.kpolicies[0].rules[0].ports[1].name = strdup("web");
 	assert_int_equal(policy_state_copy(&s, &c), 0);
 	policy_state_done(&s);
 	assert_int_equal(s.nrules, 0);
@@ -162,6 +171,8 @@ static void copies(void **state)
 	assert_int_equal(c.cluster_cidrs[0].plen, 16);
 	assert_string_equal(c.ignore_labels[0], "pod-template-hash");
 	assert_string_equal(c.node, "n1");
+	assert_string_equal(c.kpolicies[0].name, "np");
+	assert_string_equal(c.kpolicies[0].rules[0].ports[1].name, "web");
 	policy_state_done(&c);
 	policy_state_done(&c);
 }
