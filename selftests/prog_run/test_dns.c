@@ -318,7 +318,7 @@ static void aliases(void **state)
 			for (int i = 0; i < 8; i++) {
 				snprintf(next, sizeof(next), "edge-%d.cdn.example.net", i);
 				dns_cname(&m, i || form == 1 ? owner : NULL, next, 30);
-				strcpy(owner, next);
+				snprintf(owner, sizeof(owner), "%s", next);
 			}
 			if (form == 2) /* signatures and what else is no address */
 				for (int i = 0; i < 8; i++)

@@ -93,7 +93,7 @@ static void fill(const struct batch *b, const struct access_row *r, struct node_
 
 static void batch_empty(struct batch *b)
 {
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = 0; b->v && i < b->n; i++)
 		free(b->v[i].dst_fqdn);
 	b->n = 0;
 }

@@ -104,8 +104,8 @@ static bool same_meaning(const struct cw_addr *a, const struct cw_addr *b)
 }
 
 /* As the next packet will be judged: a service address by what stands behind it. */
-static int judge_flow(struct agent *a, bool next, const struct cw_addr *local, enum cw_side side, const struct cw_addr *p,
-		      const struct addr *peer, uint32_t axis, struct policy_judgement *ret)
+static int judge_flow(struct agent *a, bool next, const struct cw_addr *local, enum cw_side side,
+		      const struct cw_addr *p, const struct addr *peer, uint32_t axis, struct policy_judgement *ret)
 {
 	enum cw_realm realm = (enum cw_realm)p->realm;
 	int r = -ENOENT;

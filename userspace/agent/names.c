@@ -180,8 +180,8 @@ void names_free(struct names *n)
 static bool same(const struct named *a, const struct named *b)
 {
 #define SAME_STR(x, y) (!strcmp((x) ? (x) : "", (y) ? (y) : ""))
-	return a->reserved == b->reserved && a->service == b->service && SAME_STR(a->ns, b->ns) && SAME_STR(a->name, b->name) &&
-	       SAME_STR(a->uid, b->uid);
+	return a->reserved == b->reserved && a->service == b->service && SAME_STR(a->ns, b->ns) &&
+	       SAME_STR(a->name, b->name) && SAME_STR(a->uid, b->uid);
 #undef SAME_STR
 }
 

@@ -134,7 +134,7 @@ static void inputs_done(struct inputs *l)
 static int read_inputs(struct api *a, const cJSON *body, struct inputs *l)
 {
 	const cJSON *arr = json_get(body, "items"), *i;
-	bool many = cJSON_IsArray(arr);
+	bool many = arr && cJSON_IsArray(arr);
 	char at[64];
 	int e = 0;
 

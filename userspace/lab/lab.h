@@ -33,9 +33,9 @@ struct lab_options {
  * Builds the lab. -EEXIST (lab.up): one is up in this directory. On failure everything made so
  * far is taken down again. *ret: {apiVersion, kind: "Lab", dir, node: {netns, bridge}, outside:
  * {netns, addresses}, clusterCIDRs, foldCIDRs, config, server, workloads: [WorkloadInput of the
- * API: namespace, name, netns, labels, controller {kind, name}, serviceAccount, ports [{name, port}], addresses]}. netns are absolute
- * paths: `nsenter --net=PATH cellwalld --config DIR/daemon/cellwalld.yaml` starts a daemon where it
- * belongs, beside any other; its configuration and inventory are written there.
+ * API: namespace, name, netns, labels, controller {kind, name}, serviceAccount, ports [{name, port}],
+ * addresses]}. netns are absolute paths: `nsenter --net=PATH cellwalld --config CONFIG` starts a
+ * daemon where it belongs, beside any other; its configuration and inventory are written there.
  */
 int lab_up(const struct lab_options *o, struct fail_list *f, cJSON **ret);
 

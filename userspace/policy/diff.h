@@ -41,7 +41,7 @@ struct diff_end {
 };
 
 /* flags: CW_V_REJECT, CW_V_ISOLATED, CW_V_ALWAYS */
-struct diff_verdict { uint32_t rule; uint8_t action, tier, flags; };
+struct diff_verdict { uint32_t rule; uint8_t action, tier, flags, zero; }; /* compared as bytes */
 struct diff_span { uint32_t lo, hi; };	/* of the axis, inclusive */
 
 /* All sources with all destinations of the item, on all its ports, differ in this way. */

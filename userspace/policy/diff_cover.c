@@ -85,7 +85,8 @@ static int ends_of(const struct space *s, const uint32_t *atoms, size_t n, struc
 			if (vec_push(ret, s->by_atom[a->first + k]))
 				return -ENOMEM;
 	}
-	qsort(ret->v, ret->n, sizeof(*ret->v), u32_cmp);
+	if (ret->n > 1)
+		qsort(ret->v, ret->n, sizeof(*ret->v), u32_cmp);
 	return 0;
 }
 
@@ -149,7 +150,7 @@ static bool witness(const struct diff_build *b, struct diff_item *it)
 				continue;
 			it->wit_src = it->src[i];
 			it->wit_dst = it->dst[k];
-			it->wit_v6 = !(s->fam & d->fam & 1);
+			it->wit_v6 = (s->fam & d->fam & 1) == 0;
 			it->wit_axis = point_of(it->ports, it->nports);
 			return true;
 		}

@@ -59,7 +59,8 @@ static struct diff_verdict walk_told(const struct walk *w)
 		if (cw_name_prefers(&n, &v))
 			v = n;
 	}
-	return (struct diff_verdict){ v.rule, v.action, v.tier, v.flags & (CW_V_REJECT | CW_V_ALWAYS | CW_V_ISOLATED) };
+	return (struct diff_verdict){ .rule = v.rule, .action = v.action, .tier = v.tier,
+					      .flags = v.flags & (CW_V_REJECT | CW_V_ALWAYS | CW_V_ISOLATED) };
 }
 
 /* Segments of the axis on which the actions differ. */
@@ -187,7 +188,8 @@ static int cell_make(struct diff_build *b, struct parts *p, uint32_t *ret)
 {
 	struct bag c = { .first = (uint32_t)b->cell_keys.n };
 
-	qsort(p->v, p->n, sizeof(*p->v), part_cmp);
+	if (p->n > 1)
+		qsort(p->v, p->n, sizeof(*p->v), part_cmp);
 	for (size_t i = 0, end; i < p->n; i = end) {
 		struct key k = { p->v[i].how, (uint32_t)b->spans.n, 0 };
 		struct bytes id = {};

@@ -19,8 +19,6 @@
 /* Labels with their source and namespace; own_ns: of the policy, NULL for a clusterwide one. */
 static cJSON *endpoints(struct xport *x, const struct selector *s, const char *own_ns)
 {
-	static const char *const op[] = { [LABEL_IN] = "In", [LABEL_NOT_IN] = "NotIn", [LABEL_EXISTS] = "Exists",
-					  [LABEL_NOT_EXISTS] = "DoesNotExist" };
 	const struct { const struct label_selector *l; const char *prefix; } part[] = {
 		{ &s->labels, "k8s:" }, { &s->ns_labels, NS_LABELS },
 	};
@@ -59,7 +57,7 @@ static cJSON *endpoints(struct xport *x, const struct selector *s, const char *o
 			m = xj_obj(x, exprs, NULL);
 			snprintf(key, sizeof(key), "%s%s", part[p].prefix, l->exprs[i].key);
 			xj_str(x, m, "key", key);
-			xj_str(x, m, "operator", op[l->exprs[i].op]);
+			xj_str(x, m, "operator", label_op_words[l->exprs[i].op]);
 			v = l->exprs[i].nvalues ? xj_arr(x, m, "values") : NULL;
 			for (size_t k = 0; k < l->exprs[i].nvalues; k++)
 				xj_str(x, v, NULL, l->exprs[i].values[k]);
@@ -95,7 +93,7 @@ static int port_out(struct xport *x, const struct port_spec *p, struct xports *t
 	if (!proto)
 		return xport_refuse(x, "it speaks of protocol %u, and Cilium names TCP, UDP, SCTP and ICMP types", p->proto);
 	o = xj_obj(x, to->ports, NULL);
-	snprintf(number, sizeof(number), "%u", p->kind == PORT_RANGE ? p->from : 0);
+	snprintf(number, sizeof(number), "%u", p->kind == PORT_RANGE ? p->from : 0u);
 	xj_str(x, o, "port", p->kind == PORT_NAMED ? p->name : number);
 	if (p->kind == PORT_RANGE && p->to > p->from)
 		xj_num(x, o, "endPort", p->to);

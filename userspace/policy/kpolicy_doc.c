@@ -108,6 +108,7 @@ int kpolicy_doc_read(struct doc *d, const cJSON *root, enum kpolicy_kind kind, c
 	const struct doc_pos *first;
 	unsigned before = d->faults, number = d->number;
 	struct kpolicy k = {};
+	const cJSON *name;
 	char ref[600];
 	size_t mark;
 	int r;
@@ -119,8 +120,9 @@ int kpolicy_doc_read(struct doc *d, const cJSON *root, enum kpolicy_kind kind, c
 		if (r == 0 && first) {
 			d->prefix = "policy";
 			d->object = kpolicy_ref(&k, ref);
+			name = json_get(json_get(root, "metadata"), "name");
 			mark = doc_enter(d, "metadata.name");
-			doc_fault(d, json_get(json_get(root, "metadata"), "name"), "duplicate", "each one once",
+			doc_fault(d, name, "duplicate", "each one once",
 				  "%s was given before, at %s:%u", ref, first->file, first->line);
 			doc_leave(d, mark);
 			d->object = NULL;

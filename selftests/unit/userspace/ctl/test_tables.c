@@ -102,9 +102,10 @@ static void every_reason_is_explained(void **state)
 static bool is_place(const char *s)
 {
 	static const char *const places[] = {
-		"adapter.h", "cellwalld.yaml", "meta.level", "metadata.labels", "metadata.name", "body.allow", "body.as",
+		"adapter.h", "cellwalld.yaml", "meta.level", "metadata.labels", "metadata.name", "body.a", "body.allow", "body.as",
+		"body.b",
 		"body.documents", "body.filter", "body.items", "body.mode", "body.origin", "body.ref", "body.refs",
-		"body.selector", "body.until",
+		"body.selector", "body.since", "body.until",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
@@ -126,6 +127,17 @@ static bool is_word(const char *s, size_t n, bool dotted)
 }
 
 /* Every string literal of a source: whole dotted names, and the words that calls below are given. */
+/* The first string of a call that is no argument of a call inside it. */
+static const char *own_string(const char *p)
+{
+	for (int depth = 0; *p && depth >= 0; p++) {
+		if (*p == '"' && depth == 0)
+			return p;
+		depth += (*p == '(') - (*p == ')');
+	}
+	return NULL;
+}
+
 static void names_of(const char *file, const char *text, size_t *io)
 {
 	static const struct { const char *call, *prefix; } calls[] = {
@@ -150,12 +162,15 @@ static void names_of(const char *file, const char *text, size_t *io)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
 		for (const char *p = strstr(text, calls[i].call); p; p = strstr(p + 1, calls[i].call)) {
-			const char *stop = strchr(p, ';'), *q = strchr(p, '"'), *end = q ? strchr(q + 1, '"') : NULL;
+			const char *stop = strchr(p, ';'), *q = own_string(p + strlen(calls[i].call));
+			const char *end = q ? strchr(q + 1, '"') : NULL;
 			char name[64];
 
 			if (!end || !stop || q > stop || !is_word(q + 1, (size_t)(end - q - 1), false))
 				continue;
-			snprintf(name, sizeof(name), "%s%.*s", calls[i].prefix, (int)(end - q - 1), q + 1);
+			/* documents of Kubernetes have a prefix of their own */
+			snprintf(name, sizeof(name), "%s%.*s", i == 0 && strstr(file, "/kpolicy") ? "policy." : calls[i].prefix,
+				 (int)(end - q - 1), q + 1);
 			++*io;
 			if (!explain_text(name, LANG_EN, NULL))
 				fail_msg("%s: no explanation of \"%s\"", file, name);
