@@ -127,6 +127,12 @@ static bool is_word(const char *s, size_t n, bool dotted)
 }
 
 /* Every string literal of a source: whole dotted names, and the words that calls below are given. */
+/* Documents of Kubernetes and of the inventory have fault names of their own. */
+static const char *doc_prefix(const char *file)
+{
+	return strstr(file, "/kpolicy") ? "policy." : strstr(file, "/service_doc") ? "inventory." : "rule.";
+}
+
 /* The first string of a call that is no argument of a call inside it. */
 static const char *own_string(const char *p)
 {
@@ -168,8 +174,7 @@ static void names_of(const char *file, const char *text, size_t *io)
 
 			if (!end || !stop || q > stop || !is_word(q + 1, (size_t)(end - q - 1), false))
 				continue;
-			/* documents of Kubernetes have a prefix of their own */
-			snprintf(name, sizeof(name), "%s%.*s", i == 0 && strstr(file, "/kpolicy") ? "policy." : calls[i].prefix,
+			snprintf(name, sizeof(name), "%s%.*s", i ? calls[i].prefix : doc_prefix(file),
 				 (int)(end - q - 1), q + 1);
 			++*io;
 			if (!explain_text(name, LANG_EN, NULL))
