@@ -278,15 +278,10 @@ int cmd_rule_lint(struct ctl *c)
 	static const struct view v = { .cols = lint_cols, .ncols = ARRAY_SIZE(lint_cols), .name_key = "rule",
 				       .after = lint_after };
 	auto_cleanup(cJSON_Deletep) cJSON *body = cJSON_CreateObject(), *doc = NULL;
-	cJSON *docs = NULL;
-	int r = documents_read(c, &docs);
+	int r = documents_put(c, body);
 
 	if (r)
 		return r;
-	if (flag_given(c, FLAG_FILE))
-		cJSON_AddItemToObject(body, "documents", docs);
-	else
-		cJSON_Delete(docs);
 	if (flag_given(c, FLAG_PRUNE))
 		cJSON_AddTrueToObject(body, "prune");
 	if (flag_given(c, FLAG_SINCE))

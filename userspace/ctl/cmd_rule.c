@@ -386,17 +386,15 @@ int cmd_rule_disable(struct ctl *c)
 int cmd_rule_apply(struct ctl *c)
 {
 	auto_cleanup(cJSON_Deletep) cJSON *body = cJSON_CreateObject();
-	cJSON *docs = NULL;
 	char again[256];
 	int r;
 
 	if (!flag_given(c, FLAG_FILE))
 		return usage_fail(c, "cli.arguments", "rule apply", "-f FILE|DIR|-", "cellwall help rule apply",
 				  M_E_NO_FILE, NULL);
-	r = documents_read(c, &docs);
+	r = documents_put(c, body);
 	if (r)
 		return r;
-	cJSON_AddItemToObject(body, "documents", docs);
 	if (flag_given(c, FLAG_PRUNE))
 		cJSON_AddTrueToObject(body, "prune");
 	snprintf(again, sizeof(again), "cellwall rule apply -f %.200s --dry-run", flag_str(c, FLAG_FILE));

@@ -91,16 +91,14 @@ int cmd_shadow_start(struct ctl *c)
 	const char *name = flag_str(c, FLAG_SHADOW_NAME), *file = flag_str(c, FLAG_FILE);
 	auto_free char *own = NULL;
 	char *slash, *base;
-	cJSON *docs = NULL;
 	int r;
 
 	if (!flag_given(c, FLAG_FILE))
 		return usage_fail(c, "cli.arguments", "shadow start", "-f FILE|DIR|-", "cellwall help shadow start", M_E_NO_FILE,
 				  NULL);
-	r = documents_read(c, &docs);
+	r = documents_put(c, body);
 	if (r)
 		return r;
-	cJSON_AddItemToObject(body, "documents", docs);
 	if (!name && file && strcmp(file, "-")) { /* rules/db-only.yaml is db-only, rules/ is rules */
 		own = strdup(file);
 		for (size_t n = strlen(own); n > 1 && own[n - 1] == '/'; n--)

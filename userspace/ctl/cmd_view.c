@@ -81,15 +81,11 @@ int cmd_simulate(struct ctl *c)
 	auto_cleanup(cJSON_Deletep) cJSON *body = cJSON_CreateObject(), *doc = NULL;
 	auto_free char *ns = flag_join(c, FLAG_NAMESPACE);
 	static const enum flag texts[] = { FLAG_SINCE, FLAG_UNTIL, FLAG_AS };
-	cJSON *docs = NULL, *list;
-	int r = documents_read(c, &docs);
+	cJSON *list;
+	int r = documents_put(c, body);
 
 	if (r)
 		return r;
-	if (flag_given(c, FLAG_FILE))
-		cJSON_AddItemToObject(body, "documents", docs);
-	else
-		cJSON_Delete(docs);
 	if (flag_given(c, FLAG_PRUNE))
 		cJSON_AddTrueToObject(body, "prune");
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

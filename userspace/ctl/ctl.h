@@ -273,9 +273,10 @@ void plan_done_print(struct ctl *c, const cJSON *plan, struct buf *b);
 char *ref_complete(struct ctl *c, const char *arg, const char *next);
 /* A whole file, or standard input for "-". 0 or a negative errno. */
 int input_read(struct ctl *c, const char *path, size_t max, char **ret, size_t *ret_len);
-/* [{file, text}] of the files, folders and - of -f. 0 or an exit code. */
-int documents_read(struct ctl *c, cJSON **ret);
+/* [{file, text}] of files, folders and -. 0 or an exit code. */
 int documents_of(struct ctl *c, const char *const *paths, size_t n, cJSON **ret);
+/* `documents`, if -f is given. 0 or an exit code. */
+int documents_put(struct ctl *c, cJSON *body);
 
 /* ---- help, completion, explain --------------------------------------------------------------- */
 

@@ -134,7 +134,14 @@ int documents_of(struct ctl *c, const char *const *paths, size_t n, cJSON **ret)
 	return r;
 }
 
-int documents_read(struct ctl *c, cJSON **ret)
+int documents_put(struct ctl *c, cJSON *body)
 {
-	return documents_of(c, c->values[FLAG_FILE].v, c->values[FLAG_FILE].n, ret);
+	cJSON *docs = NULL;
+	int r = 0;
+
+	if (flag_given(c, FLAG_FILE))
+		r = documents_of(c, c->values[FLAG_FILE].v, c->values[FLAG_FILE].n, &docs);
+	if (docs)
+		cJSON_AddItemToObject(body, "documents", docs);
+	return r;
 }

@@ -53,10 +53,6 @@ static void add_labels(struct out *o, cJSON *to, const char *key, const struct l
 
 static void add_exprs(struct out *o, cJSON *to, const char *key, const struct label_selector *s)
 {
-	static const char *const ops[] = {
-		[LABEL_IN] = "In", [LABEL_NOT_IN] = "NotIn", [LABEL_EXISTS] = "Exists",
-		[LABEL_NOT_EXISTS] = "DoesNotExist",
-	};
 	cJSON *list = s->nexprs ? add(o, to, key, cJSON_CreateArray()) : NULL;
 
 	for (size_t i = 0; i < s->nexprs; i++) {
@@ -64,7 +60,7 @@ static void add_exprs(struct out *o, cJSON *to, const char *key, const struct la
 		cJSON *m = add(o, list, NULL, cJSON_CreateObject()), *values;
 
 		add_str(o, m, "key", e->key);
-		add_str(o, m, "operator", ops[e->op]);
+		add_str(o, m, "operator", label_op_words[e->op]);
 		values = e->nvalues ? add(o, m, "values", cJSON_CreateArray()) : NULL;
 		for (size_t k = 0; k < e->nvalues; k++)
 			add_str(o, values, NULL, e->values[k]);

@@ -61,6 +61,30 @@ int read_uid(struct doc *d, const cJSON *v, char **ret)
 	return set_str(ret, s);
 }
 
+int read_port_name(struct doc *d, const cJSON *v, char **ret)
+{
+	struct port_spec spec = {};
+	char text[72];
+	const char *s;
+	int r;
+
+	if (!doc_text(d, v, 63, &s))
+		return 0;
+	/* A name is what rules can write after "tcp/". */
+	snprintf(text, sizeof(text), "tcp/%s", s);
+	r = port_spec_parse(text, &spec);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || spec.kind != PORT_NAMED) {
+		port_spec_done(&spec);
+		return doc_fault(d, v, "port-name", "at most 15 lowercase letters, digits and '-', one letter at least",
+				 "this is no valid port name");
+	}
+	free(*ret);
+	*ret = spec.name;
+	return 0;
+}
+
 int read_labels(struct doc *d, const cJSON *v, struct labels *ret)
 {
 	char expected[48];
@@ -113,17 +137,12 @@ static int expr_key(struct doc *d, const cJSON *v, void *ctx)
 	return set_str(&x->e.key, s);
 }
 
-static const char *const op_words[] = {
-	[LABEL_IN] = "In", [LABEL_NOT_IN] = "NotIn", [LABEL_EXISTS] = "Exists",
-	[LABEL_NOT_EXISTS] = "DoesNotExist",
-};
-
 static int expr_op(struct doc *d, const cJSON *v, void *ctx)
 {
 	struct expr_ctx *x = ctx;
 	size_t i;
 
-	if (doc_word(d, v, op_words, ARRAY_SIZE(op_words), &i)) {
+	if (doc_word(d, v, label_op_words, LABEL_OPS, &i)) {
 		x->e.op = (enum label_op)i;
 		x->has_op = true;
 	}
@@ -176,10 +195,10 @@ static int read_expr(struct doc *d, const cJSON *v, void *ctx)
 
 		if (wants && !x.values)
 			doc_fault(d, v, "missing-field", "values: [...]", "operator %s needs values",
-				  op_words[x.e.op]);
+				  label_op_words[x.e.op]);
 		else if (!wants && x.values)
 			doc_fault(d, x.values, "values", "key and operator only",
-				  "operator %s takes no values", op_words[x.e.op]);
+				  "operator %s takes no values", label_op_words[x.e.op]);
 	}
 	/* The array was made for all items by read_exprs. */
 	if (r == 0 && d->faults == before) {

@@ -34,6 +34,7 @@ int set_str(char **dst, const char *s);
 int read_dns_name(struct doc *d, const cJSON *v, char **ret);   /* dots allowed */
 int read_dns_label(struct doc *d, const cJSON *v, char **ret);
 int read_uid(struct doc *d, const cJSON *v, char **ret);
+int read_port_name(struct doc *d, const cJSON *v, char **ret);
 int read_labels(struct doc *d, const cJSON *v, struct labels *ret);
 int read_exprs(struct doc *d, const cJSON *v, struct label_selector *ret);
 /* "Deployment/web"; short kinds become long ones. parse: 0, -EINVAL, -ENOMEM. */

@@ -238,7 +238,7 @@ static int learned_below(struct xport *x, enum cw_side side, const struct select
 	for (size_t i = 0; i < x->st->nkpolicies; i++) {
 		const struct kpolicy *k = &x->st->kpolicies[i];
 
-		if (k->kind != KPOLICY_NP || !k->isolates[side] || (given(subject->ns) && strcmp(subject->ns, k->ns)))
+		if (k->kind != KPOLICY_NP || !k->isolates[side] || (subject->ns && *subject->ns && strcmp(subject->ns, k->ns)))
 			continue;
 		if (xport_ns_matches(x->st, subject, k->ns))
 			return xport_refuse(x, "NetworkPolicy %s/%s may isolate its subject and is asked before learned rules",
@@ -269,7 +269,7 @@ static int subject_of(struct xport *x, const struct selector *plain, struct sele
 	}
 	if (e)
 		return e;
-	if (given(r->ns) && (!given(s.ns) || strcmp(s.ns, r->ns))) {
+	if (given(r->ns) && (!s.ns || !*s.ns || strcmp(s.ns, r->ns))) {
 		/* It speaks only for its own namespace. */
 		if (given(s.ns) || (s.ns_labels.set && !xport_ns_matches(x->st, &s, r->ns))) {
 			selector_done(&s);
@@ -423,6 +423,7 @@ static int one_rule(struct xport *x, const struct rule *r)
 	x->rule = r;
 	x->name = name;
 	e = settle(x, both_sides(x), &done);
+	x->name = NULL;
 	x->out->nrules += done;
 	return e;
 }

@@ -253,8 +253,6 @@ bool xport_labels_all(const struct label_selector *l)
 
 cJSON *xport_labels(struct xport *x, const struct label_selector *l, const char *key, const char *value)
 {
-	static const char *const op[] = { [LABEL_IN] = "In", [LABEL_NOT_IN] = "NotIn", [LABEL_EXISTS] = "Exists",
-					  [LABEL_NOT_EXISTS] = "DoesNotExist" };
 	cJSON *o = cJSON_CreateObject(), *m = NULL, *e;
 
 	if (!o) {
@@ -273,7 +271,7 @@ cJSON *xport_labels(struct xport *x, const struct label_selector *l, const char 
 
 		e = xj_obj(x, m, NULL);
 		xj_str(x, e, "key", l->exprs[i].key);
-		xj_str(x, e, "operator", op[l->exprs[i].op]);
+		xj_str(x, e, "operator", label_op_words[l->exprs[i].op]);
 		v = l->exprs[i].nvalues ? xj_arr(x, e, "values") : NULL;
 		for (size_t k = 0; k < l->exprs[i].nvalues; k++)
 			xj_str(x, v, NULL, l->exprs[i].values[k]);

@@ -144,27 +144,7 @@ static int w_account(struct doc *d, const cJSON *v, void *ctx)
 
 static int p_name(struct doc *d, const cJSON *v, void *ctx)
 {
-	struct named_port *p = ctx;
-	struct port_spec spec = {};
-	char text[72];
-	const char *s;
-	int r;
-
-	if (!doc_text(d, v, 63, &s))
-		return 0;
-	/* A name is what rules can write after "tcp/". */
-	snprintf(text, sizeof(text), "tcp/%s", s);
-	r = port_spec_parse(text, &spec);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0 || spec.kind != PORT_NAMED) {
-		port_spec_done(&spec);
-		return doc_fault(d, v, "port-name", "at most 15 lowercase letters, digits and '-', one letter at least",
-				 "this is no valid port name");
-	}
-	free(p->name);
-	p->name = spec.name;
-	return 0;
+	return read_port_name(d, v, &((struct named_port *)ctx)->name);
 }
 
 static int p_port(struct doc *d, const cJSON *v, void *ctx)

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/vec.h"
+#include "policy/copy.h"
 #include "policy/kpolicy_priv.h"
 
 static const struct {
@@ -92,17 +93,6 @@ static bool dup_to(const char *from, char **to)
 		*to = strdup(from);
 	return !from || *to;
 }
-
-/* Element by element; the count always says how many are whole. */
-#define COPY(field, copy) ({ \
-	int r_ = 0; \
-	if (from->n##field && !(c.field = calloc(from->n##field, sizeof(*c.field)))) \
-		r_ = -ENOMEM; \
-	for (size_t i_ = 0; r_ == 0 && i_ < from->n##field; i_++) { \
-		r_ = copy(&from->field[i_], &c.field[i_]); \
-		c.n##field += r_ == 0; \
-	} \
-	r_ == 0; })
 
 static int rule_copy_one(const struct kpolicy_rule *from, struct kpolicy_rule *to)
 {

@@ -13,7 +13,6 @@
 #include "policy/doc_priv.h"
 #include "policy/kpolicy_priv.h"
 
-#define PORT_NAME_MAX 15 /* RFC 6335 */
 #define LABEL_KEY_EXPECTED "NAME or PREFIX/NAME, at most 63 letters, digits, '-', '_', '.'"
 #define LABEL_VALUE_EXPECTED "at most 63 letters, digits, '-', '_', '.'"
 
@@ -146,17 +145,12 @@ static int e_key(struct doc *d, const cJSON *v, void *ctx)
 	return set_str(&x->e.key, s);
 }
 
-static const char *const op_words[] = {
-	[LABEL_IN] = "In", [LABEL_NOT_IN] = "NotIn", [LABEL_EXISTS] = "Exists",
-	[LABEL_NOT_EXISTS] = "DoesNotExist",
-};
-
 static int e_operator(struct doc *d, const cJSON *v, void *ctx)
 {
 	struct expr *x = ctx;
 	size_t i;
 
-	if (doc_word(d, v, op_words, ARRAY_SIZE(op_words), &i)) {
+	if (doc_word(d, v, label_op_words, LABEL_OPS, &i)) {
 		x->e.op = (enum label_op)i;
 		x->has_op = true;
 	}
@@ -216,10 +210,10 @@ static int read_expr(struct doc *d, const cJSON *v, void *ctx)
 		size_t mark = doc_enter(d, "values");
 
 		if (wants && !has)
-			doc_fault(d, at, "values", "at least one value", "operator %s needs values", op_words[x.e.op]);
+			doc_fault(d, at, "values", "at least one value", "operator %s needs values", label_op_words[x.e.op]);
 		else if (!wants && has)
 			doc_fault(d, at, "values", "key and operator only", "operator %s takes no values",
-				  op_words[x.e.op]);
+				  label_op_words[x.e.op]);
 		doc_leave(d, mark);
 	}
 	if (r == 0 && d->faults == before) {
@@ -261,18 +255,6 @@ int kp_label_selector(struct doc *d, const cJSON *v, struct label_selector *ret)
 }
 
 /* ---- ports ---------------------------------------------------------------------------------- */
-
-bool kp_is_port_name(const char *s)
-{
-	size_t n = strlen(s);
-	bool letter = false;
-
-	if (n > PORT_NAME_MAX || !is_dns_label(s) || strstr(s, "--"))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		letter |= s[i] >= 'a' && s[i] <= 'z';
-	return letter;
-}
 
 bool kp_port(struct doc *d, const cJSON *v, uint16_t *ret)
 {

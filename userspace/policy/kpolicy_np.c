@@ -205,7 +205,7 @@ static int o_port(struct doc *d, const cJSON *v, void *ctx)
 	}
 	if (!doc_text(d, v, KPOLICY_NAME_MAX, &s))
 		return 0;
-	if (!kp_is_port_name(s))
+	if (!is_port_name(s))
 		return doc_fault(d, v, "port-name",
 				 "at most 15 lowercase letters, digits and single '-', with a letter, or a number without quotes",
 				 "this is no valid port name");

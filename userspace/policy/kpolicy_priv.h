@@ -45,8 +45,6 @@ bool kp_proto(struct doc *d, const cJSON *v, uint8_t *ret);
 bool kp_cidr(struct doc *d, const cJSON *v, bool sloppy, struct prefix *ret);
 /* As the API has it: at most 253 characters, but labels of any length. */
 bool kp_is_subdomain(const char *s);
-/* IANA service name, as container ports have. */
-bool kp_is_port_name(const char *s);
 /* "a, b and c" of up to 8 words. out: 200 bytes. */
 const char *kp_words(const char *const *words, size_t n, const char *last, char out[200]);
 

@@ -296,7 +296,7 @@ bool lint_selects(const struct policy_state *st, const char *rule_ns, const stru
 		return true;
 	if (s->kind != SEL_WORKLOAD)
 		return false;
-	return (!given(ns) || !strcmp(ns, w->ns)) && (!given(s->pod) || !strcmp(s->pod, w->name)) &&
+	return (!ns || !*ns || !strcmp(ns, w->ns)) && (!given(s->pod) || !strcmp(s->pod, w->name)) &&
 	       (!given(s->pod_uid) || (w->uid && !strcmp(s->pod_uid, w->uid))) &&
 	       (!given(s->controller_name) || (w->controller_name && !strcmp(s->controller_name, w->controller_name))) &&
 	       (!given(s->controller_kind) || (w->controller_kind && !strcasecmp(s->controller_kind, w->controller_kind))) &&

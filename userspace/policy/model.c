@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/strparse.h"
+#include "policy/copy.h"
 
 #define LABELS_TEXT_MAX (1u << 20)
 
@@ -18,25 +19,6 @@ static bool dup_str(const char *s, char **ret)
 	*ret = s ? strdup(s) : NULL;
 	return !s || *ret;
 }
-
-/* A zeroed array for n elements in *ret (NULL for none), so that half-made copies can be freed. */
-static bool new_array(void *ret, size_t n, size_t size)
-{
-	void *p = n ? calloc(n, size) : NULL;
-
-	memcpy(ret, &p, sizeof(p));
-	return !n || p;
-}
-
-/* Copies n elements with copy(); counts them in *ret_n, so that done() of the owner fits. */
-#define COPY_ARRAY(from, n, to, ret_n, copy) ({ \
-	bool ok_ = new_array(&(to), (n), sizeof(*(to))); \
-	(ret_n) = 0; \
-	for (size_t i_ = 0; ok_ && i_ < (n); i_++) { \
-		ok_ = copy(&(from)[i_], &(to)[i_]) == 0; \
-		(ret_n) += ok_; \
-	} \
-	ok_; })
 
 #define DONE_ARRAY(v, n, done) ({ \
 	for (size_t i_ = 0; i_ < (n); i_++) \

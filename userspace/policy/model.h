@@ -25,6 +25,7 @@ struct kv { char *key, *value; };
 struct labels { struct kv *v; size_t n; }; /* sorted by key, keys distinct */
 
 enum label_op { LABEL_IN, LABEL_NOT_IN, LABEL_EXISTS, LABEL_NOT_EXISTS };
+#define LABEL_OPS (LABEL_NOT_EXISTS + 1)
 struct label_expr { char *key; enum label_op op; char **values; size_t nvalues; };
 
 /* matchLabels and matchExpressions, ANDed. set = false: selector absent; set and empty: all. */
@@ -201,10 +202,13 @@ int cw_action_parse(const char *s, enum cw_action *ret);
 const char *cw_tier_str(enum cw_tier t);
 const char *cw_outcome_str(enum cw_outcome o); /* "-", allow, alert, no-rule, would-block, block */
 const char *cw_reason_str(enum cw_reason r);	/* kebab-case, as in `explain` */
+extern const char *const label_op_words[LABEL_OPS]; /* In, NotIn, Exists, DoesNotExist */
 const char *rule_origin_str(enum rule_origin o);
 int rule_origin_parse(const char *s, enum rule_origin *ret);
 const char *reserved_str(uint32_t id);		/* host, remote-node, world, unknown, multicast */
 int reserved_parse(const char *s, uint32_t *ret);
+/* 15 letters, digits and single inner dashes at most, with at least one letter (RFC 6335). */
+bool is_port_name(const char *s);
 /* "tcp/5432", "tcp/8000-8100", "tcp/http", "icmp/echo-request", "icmpv6/128", "proto/47", "any". */
 int port_spec_parse(const char *s, struct port_spec *ret); /* -EINVAL form, -ERANGE number, -EDOM low > high */
 char *port_spec_str(const struct port_spec *p);

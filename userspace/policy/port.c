@@ -12,7 +12,7 @@
 #include "base/strparse.h"
 
 #define PORT_TEXT_MAX 64
-#define PORT_NAME_MAX 15 /* RFC 6335 service names */
+#define PORT_NAME_MAX 15
 
 static const struct { const char *name; uint8_t proto; bool ports; } protos[] = {
 	{ "tcp", IPPROTO_TCP, true },	{ "udp", IPPROTO_UDP, true },
@@ -49,8 +49,7 @@ static const char *proto_name(uint8_t proto)
 	return NULL;
 }
 
-/* Letters, digits and single inner dashes, with at least one letter. */
-static bool is_port_name(const char *s)
+bool is_port_name(const char *s)
 {
 	size_t n = strlen(s);
 	bool letter = false;

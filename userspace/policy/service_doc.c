@@ -16,30 +16,6 @@
 
 /* ---- ports ---------------------------------------------------------------------------------------- */
 
-/* A name is what rules can write after "tcp/". 0 with *ret NULL after a fault. */
-static int read_port_name(struct doc *d, const cJSON *v, char **ret)
-{
-	struct port_spec spec = {};
-	char text[72];
-	const char *s;
-	int r;
-
-	if (!doc_text(d, v, 63, &s))
-		return 0;
-	snprintf(text, sizeof(text), "tcp/%s", s);
-	r = port_spec_parse(text, &spec);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0 || spec.kind != PORT_NAMED) {
-		port_spec_done(&spec);
-		return doc_fault(d, v, "port-name", "at most 15 lowercase letters, digits and '-', one letter at least",
-				 "this is no valid port name");
-	}
-	free(*ret);
-	*ret = spec.name;
-	return 0;
-}
-
 static int sp_name(struct doc *d, const cJSON *v, void *ctx)
 {
 	return read_port_name(d, v, &((struct service_port *)ctx)->name);

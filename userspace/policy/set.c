@@ -383,21 +383,6 @@ static struct policy_wl wl_view(const struct policy_set *set, const struct owner
 				   .quarantined = o->cfg.quar, .exceptions = exceptions };
 }
 
-const struct owner *owner_find(const struct policy_set *set, const char *ns, const char *name, const char *uid)
-{
-	const struct owner *o = NULL;
-	struct bytes key = {};
-
-	bytes_str(&key, ns);
-	bytes_str(&key, name);
-	if (uid)
-		bytes_str(&key, uid);
-	if (!key.err)
-		o = htab_get(uid ? set->owners : set->owners_by_name, key.v, key.n);
-	free(key.v);
-	return o;
-}
-
 int policy_set_wl(const struct policy_set *set, const char *ns, const char *name, struct policy_wl *ret)
 {
 	const struct owner *o = owner_find(set, ns, name, NULL);
@@ -444,35 +429,6 @@ static struct policy_eid eid_view(const struct policy_set *set, uint32_t ix)
 	v.ident = set->idns.v[e->key.base].number;
 	v.info = set->idns.v[e->key.base].info;
 	return v;
-}
-
-/* One owner and the number of owners of each effective identity. */
-int eid_owners(struct policy_set *set)
-{
-	size_t it = 0, klen, n = set->eids.n;
-	const void *k;
-	void *p;
-
-	if (vec_reserve(&set->eid_owner, n) || vec_reserve(&set->eid_nowners, n))
-		return -ENOMEM;
-	memset(set->eid_owner.v, 0, n * sizeof(*set->eid_owner.v));
-	memset(set->eid_nowners.v, 0, n * sizeof(*set->eid_nowners.v));
-	set->eid_owner.n = set->eid_nowners.n = n;
-	while (htab_next(set->owners, &it, &k, &klen, &p)) {
-		struct owner *o = p;
-
-		for (size_t i = 0; i < o->nh && !o->node; i++) {
-			bool twice = false;
-
-			for (size_t j = 0; j < i && !twice; j++)
-				twice = o->h[j].eid == o->h[i].eid;
-			if (o->h[i].eid == NIL || twice)
-				continue;
-			set->eid_owner.v[o->h[i].eid] = o;
-			set->eid_nowners.v[o->h[i].eid]++;
-		}
-	}
-	return 0;
 }
 
 static void eid_workloads(const struct policy_set *set, uint32_t ix, struct policy_eid *v)

@@ -401,21 +401,34 @@ struct qspec *qspec_find(const struct policy_set *set, const struct quarantine *
 void rules_sweep(struct policy_set *set);
 void rules_done(struct policy_set *set);
 
-/* ---- owners.c: who has which address, and what it means ----------------------------------------------- */
+/* ---- owners.c: who has which address ------------------------------------------------------------------- */
+struct chgs;
+/* `key`: what tells it from all others. NULL: no memory. */
+struct owner *owner_new(struct policy_set *set, const struct bytes *key, const char *ns, const char *name,
+			const char *uid);
+/* Takes the owner out; the memory of its ends stays while records may point to it. */
+int owner_leaves(struct policy_set *set, struct owner *o);
+void owner_free(struct policy_set *set, struct owner *o);
+void owners_done(struct policy_set *set);
+/* Brings the ends in line with the addresses; ends that stay keep what they have. */
+int owner_ends(struct policy_set *set, struct owner *o, const struct addr *addrs, size_t n);
+/* The key an end should have; the references on its sets are collected in `held` until assigned. */
+int holder_check(struct policy_set *set, struct holder *h, struct chgs *chgs, struct u32s *held);
+struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a);
+/* To be published again. */
+int addr_touch(struct policy_set *set, struct addrrec *a);
+int owner_touch(struct policy_set *set, struct owner *o);
+/* `uid` NULL: whichever goes by the name. */
+const struct owner *owner_find(const struct policy_set *set, const char *ns, const char *name, const char *uid);
+/* One owner and the number of owners of each effective identity. */
+int eid_owners(struct policy_set *set);
+
+/* ---- owners_diff.c: what the state says of each owner ---------------------------------------------------- */
+int owners_diff(struct policy_set *set, const struct policy_state *next, bool names_changed);
 /* Of all that a workload says of itself but its name; `b` is scratch. */
 uint64_t workload_digest(const struct policy_set *set, const struct workload *w, struct bytes *b);
-int owners_diff(struct policy_set *set, const struct policy_state *next, bool names_changed);
-void owners_done(struct policy_set *set);
-struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a);
-void owner_free(struct policy_set *set, struct owner *o);
-int eid_owners(struct policy_set *set);
-/* commit.c: a new generation for both sides of a published group; no verdict changes. */
-int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct group *g);
-const struct owner *owner_find(const struct policy_set *set, const char *ns, const char *name, const char *uid);
-int addr_touch(struct policy_set *set, struct addrrec *a);
 
 /* ---- nets.c ------------------------------------------------------------------------------------------- */
-struct chgs;
 /* Builds the universe of the selectors in use, if it is another one; the old one is kept as uni_old. */
 int universe_update(struct policy_set *set, const struct policy_state *next, bool *ret_changed);
 void universe_drop(struct policy_set *set, struct universe *u);
@@ -575,6 +588,8 @@ struct commit {
 	bool split;
 };
 void keep_error(struct commit *c, int r);
+/* A new generation for both sides of a published group; no verdict changes. */
+int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct group *g);
 /* Is X a split of the identity with this number, so far unseen? Then it judges the same until the switch. */
 bool split_of(const struct policy_set *set, uint32_t x, uint32_t number);
 /* Publishes what is split off an identity: judges the same until the words switch. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "policy/copy.h"
 #include "policy/kpolicy.h"
 
 #define MODE_LABEL "cellwall.io/mode"
@@ -80,17 +81,6 @@ static int cidr_copy(const struct prefix *from, struct prefix *to)
 	*to = *from;
 	return 0;
 }
-
-/* Element by element; the count always says how many are whole, for policy_state_done. */
-#define COPY(field, copy) ({ \
-	int r_ = 0; \
-	if (from->n##field && !(c.field = calloc(from->n##field, sizeof(*c.field)))) \
-		r_ = -ENOMEM; \
-	for (size_t i_ = 0; r_ == 0 && i_ < from->n##field; i_++) { \
-		r_ = copy(&from->field[i_], &c.field[i_]); \
-		c.n##field += r_ == 0; \
-	} \
-	r_ == 0; })
 
 int policy_state_copy(const struct policy_state *from, struct policy_state *to)
 {

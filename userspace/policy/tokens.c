@@ -148,6 +148,11 @@ int reserved_parse(const char *s, uint32_t *ret)
 	return r;
 }
 
+const char *const label_op_words[LABEL_OPS] = {
+	[LABEL_IN] = "In", [LABEL_NOT_IN] = "NotIn", [LABEL_EXISTS] = "Exists",
+	[LABEL_NOT_EXISTS] = "DoesNotExist",
+};
+
 /* ---- kinds ---------------------------------------------------------------------------------- */
 
 static const struct { const char *kind, *brief; } kinds[] = {

@@ -137,6 +137,14 @@ int db_run(struct store *s, sqlite3_stmt *q);
 /* 1: a row is there; 0: no more (the statement is reset); negative errno. */
 int db_row(struct store *s, sqlite3_stmt *q);
 int db_exec(struct store *s, const char *sql);
+/* One statement ends the transaction it is in; `need`: it must have changed something, or -ENOENT. */
+int db_run_durable(struct store *s, sqlite3_stmt *q, bool need);
+struct db_text_row { char *a, *b; };
+/*
+ * All rows of a list of one or two texts, so that a visitor may use the store. *ret and what is in
+ * it are the caller's to free, also after an error: 0 or negative errno.
+ */
+int db_texts(struct store *s, enum store_statement which, bool two, struct db_text_row **ret, size_t *ret_n);
 
 /* Binding cannot fail but for memory; SQLite then fails the step, so the results are not looked at. */
 void db_text(sqlite3_stmt *q, int i, const char *text); /* borrowed until the step; NULL or "" bind NULL */

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/strparse.h"
 #include "flow/access_book.h"
+#include "base/vec.h"
 #include "store/db.h"
 
 #define X(name, sql) [SQL_##name] = sql,
@@ -101,6 +102,42 @@ int db_row(struct store *s, sqlite3_stmt *q)
 	else
 		r = 0;
 	(void)sqlite3_reset(q);
+	return r;
+}
+
+int db_run_durable(struct store *s, sqlite3_stmt *q, bool need)
+{
+	int r = db_run(s, q);
+
+	if (!r && need && !sqlite3_changes(s->db))
+		r = -ENOENT;
+	if (r < 0) {
+		store_rollback(s);
+		return r;
+	}
+	return store_commit(s);
+}
+
+int db_texts(struct store *s, enum store_statement which, bool two, struct db_text_row **ret, size_t *ret_n)
+{
+	struct { struct db_text_row *v; size_t n, cap; } all = { };
+	sqlite3_stmt *q = db_stmt(s, which);
+	int r;
+
+	while ((r = db_row(s, q)) == 1) {
+		const char *a = db_get_text(q, 0), *b = two ? db_get_text(q, 1) : NULL;
+		struct db_text_row row = { a ? strdup(a) : NULL, b ? strdup(b) : NULL };
+
+		if (!row.a || (b && !row.b) || vec_push(&all, row)) {
+			free(row.a);
+			free(row.b);
+			(void)sqlite3_reset(q); /* given up */
+			r = -ENOMEM;
+			break;
+		}
+	}
+	*ret = all.v;
+	*ret_n = all.n;
 	return r;
 }
 

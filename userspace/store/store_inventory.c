@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/vec.h"
 #include "store/db.h"
 #include "store/doc.h"
 
@@ -14,20 +13,6 @@
 #define IDENT_KEY_MAX 65536u
 #define EVENT_TEXT_MAX 4096u  /* longer ones are cut */
 #define EVENT_SLACK 1000u     /* pruned by the thousand, not one by one */
-
-/* One statement as a durable transaction of its own; need: it must have changed something. */
-static int run_durable(struct store *s, sqlite3_stmt *q, bool need)
-{
-	int r = db_run(s, q);
-
-	if (!r && need && !sqlite3_changes(s->db))
-		r = -ENOENT;
-	if (r < 0) {
-		store_rollback(s);
-		return r;
-	}
-	return store_commit(s);
-}
 
 int store_workload_put(struct store *s, const struct workload *w, const char *netns, int64_t now_ns)
 {
@@ -50,7 +35,7 @@ int store_workload_put(struct store *s, const struct workload *w, const char *ne
 	db_text(q, 3, netns);
 	db_text(q, 4, doc);
 	db_u64(q, 5, (uint64_t)now_ns);
-	return run_durable(s, q, false);
+	return db_run_durable(s, q, false);
 }
 
 int store_workload_del(struct store *s, const char *ns, const char *name)
@@ -63,41 +48,15 @@ int store_workload_del(struct store *s, const char *ns, const char *name)
 	q = db_stmt(s, SQL_WL_DEL);
 	db_text(q, 1, ns);
 	db_text(q, 2, name);
-	return run_durable(s, q, true);
-}
-
-struct text_row { char *a, *b; };
-
-/* Reads all rows first, so that the visitor may use the store. */
-static int gather(struct store *s, enum store_statement which, bool two, struct text_row **ret, size_t *ret_n)
-{
-	struct { struct text_row *v; size_t n, cap; } all = { };
-	sqlite3_stmt *q = db_stmt(s, which);
-	int r;
-
-	while ((r = db_row(s, q)) == 1) {
-		const char *a = db_get_text(q, 0), *b = two ? db_get_text(q, 1) : NULL;
-		struct text_row row = { a ? strdup(a) : NULL, b ? strdup(b) : NULL };
-
-		if (!row.a || (b && !row.b) || vec_push(&all, row)) {
-			free(row.a);
-			free(row.b);
-			(void)sqlite3_reset(q); /* given up */
-			r = -ENOMEM;
-			break;
-		}
-	}
-	*ret = all.v;
-	*ret_n = all.n;
-	return r;
+	return db_run_durable(s, q, true);
 }
 
 int store_workload_each(struct store *s, int (*fn)(void *arg, const struct workload *w, const char *netns),
 			void *arg)
 {
-	struct text_row *rows;
+	struct db_text_row *rows;
 	size_t n;
-	int r = gather(s, SQL_WL_LIST, true, &rows, &n);
+	int r = db_texts(s, SQL_WL_LIST, true, &rows, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct workload w = { };
@@ -132,7 +91,7 @@ int store_namespace_put(struct store *s, const struct namespace *n)
 	q = db_stmt(s, SQL_NS_PUT);
 	db_text(q, 1, n->name);
 	db_text(q, 2, doc);
-	return run_durable(s, q, false);
+	return db_run_durable(s, q, false);
 }
 
 int store_namespace_del(struct store *s, const char *name)
@@ -144,14 +103,14 @@ int store_namespace_del(struct store *s, const char *name)
 		return r;
 	q = db_stmt(s, SQL_NS_DEL);
 	db_text(q, 1, name);
-	return run_durable(s, q, true);
+	return db_run_durable(s, q, true);
 }
 
 int store_namespace_each(struct store *s, int (*fn)(void *arg, const struct namespace *n), void *arg)
 {
-	struct text_row *rows;
+	struct db_text_row *rows;
 	size_t n;
-	int r = gather(s, SQL_NS_LIST, false, &rows, &n);
+	int r = db_texts(s, SQL_NS_LIST, false, &rows, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct namespace x = { };
@@ -203,7 +162,7 @@ int store_ident_put(struct store *s, struct ident id, const void *key, size_t le
 	q = db_stmt(s, SQL_IDENT_ADD);
 	db_u64(q, 1, id.n);
 	db_blob(q, 2, key, len);
-	return run_durable(s, q, false);
+	return db_run_durable(s, q, false);
 }
 
 int store_ident_del(struct store *s, struct ident id)
@@ -215,7 +174,7 @@ int store_ident_del(struct store *s, struct ident id)
 		return r;
 	q = db_stmt(s, SQL_IDENT_DEL);
 	db_u64(q, 1, id.n);
-	return run_durable(s, q, true);
+	return db_run_durable(s, q, true);
 }
 
 int store_ident_each(struct store *s, int (*fn)(void *arg, struct ident id, const void *key, size_t len),

@@ -6,20 +6,8 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "base/vec.h"
 #include "policy/rule_doc.h"
 #include "store/db.h"
-
-static int finish(struct store *s, int r, bool need)
-{
-	if (!r && need && !sqlite3_changes(s->db))
-		r = -ENOENT;
-	if (r < 0) {
-		store_rollback(s);
-		return r;
-	}
-	return store_commit(s);
-}
 
 int store_service_put(struct store *s, const struct service *v)
 {
@@ -41,7 +29,7 @@ int store_service_put(struct store *s, const struct service *v)
 	db_text(q, 1, v->ns);
 	db_text(q, 2, v->name);
 	db_text(q, 3, doc);
-	return finish(s, db_run(s, q), false);
+	return db_run_durable(s, q, false);
 }
 
 int store_service_del(struct store *s, const char *ns, const char *name)
@@ -54,7 +42,7 @@ int store_service_del(struct store *s, const char *ns, const char *name)
 	q = db_stmt(s, SQL_SVC_DEL);
 	db_text(q, 1, ns);
 	db_text(q, 2, name);
-	return finish(s, db_run(s, q), true);
+	return db_run_durable(s, q, true);
 }
 
 static int read_doc(const char *doc, struct service *ret)
@@ -68,32 +56,20 @@ static int read_doc(const char *doc, struct service *ret)
 
 int store_service_each(struct store *s, int (*fn)(void *arg, const struct service *v), void *arg)
 {
-	struct { char **v; size_t n, cap; } docs = {};
-	sqlite3_stmt *q = db_stmt(s, SQL_SVC_LIST);
-	int r;
+	struct db_text_row *rows;
+	size_t n;
+	int r = db_texts(s, SQL_SVC_LIST, false, &rows, &n);
 
-	/* All rows first, so that the visitor may use the store. */
-	while ((r = db_row(s, q)) == 1) {
-		const char *text = db_get_text(q, 0);
-		char *copy = text ? strdup(text) : NULL;
-
-		if (!copy || vec_push(&docs, copy)) {
-			free(copy);
-			(void)sqlite3_reset(q); /* given up */
-			r = -ENOMEM;
-			break;
-		}
-	}
-	for (size_t i = 0; i < docs.n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct service v = {};
 
 		if (!r)
-			r = read_doc(docs.v[i], &v);
+			r = read_doc(rows[i].a, &v);
 		if (!r)
 			r = fn(arg, &v);
 		service_done(&v);
-		free(docs.v[i]);
+		free(rows[i].a);
 	}
-	vec_done(&docs);
+	free(rows);
 	return r < 0 ? r : 0;
 }
