@@ -4,7 +4,8 @@
  * is asked at each edge of each port range, in both sets and on both sides. Who answers is the
  * compiler, and in every sixteenth cluster the naive walk, which shares nothing with it.
  *
- * CW_DIFF_WORLDS: clusters per run (default 2000, under a sanitizer, where each takes ten times as long, 250). CW_DIFF_SEED: the first seed.
+ * CW_DIFF_WORLDS: clusters per run (2000; 250 under a sanitizer, where each takes ten times as long).
+ * CW_DIFF_SEED: the first seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
