@@ -7,7 +7,8 @@
  *  3. addresses and prefixes split off an identity, names under new classes: no-ops under the words
  *     in force
  *  4. the words: the only step that changes a verdict
- *  5. addresses that mean something else, owners, generations of those who may have judged them
+ *  5. whoever is in a group that could not follow moves to another, and its readers go
+ *  6. addresses that mean something else, owners, generations of those who may have judged them
  */
 #include <stdlib.h>
 #include <string.h>
@@ -381,6 +382,7 @@ int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const st
 				keep_error(&c, word_put(&c, g->number * 2 + s, bits_of(g, g->side[s].cur), false));
 		g->published |= g->side[0].cur && g->side[1].cur;
 	}
+	leave_behind(&c);
 	names_final(&c);
 	final_addresses(&c);
 	services_after_switch(&c, &plan->svc);

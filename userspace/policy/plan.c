@@ -275,7 +275,8 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 				group_free(set, g); /* of a plan that was dropped */
 			continue;
 		}
-		if (g->published && g->rebuild) {
+		g->behind = g->published && g->rebuild;
+		if (g->behind) {
 			r = group_inherit(p, g);
 			if (!r && g->refs)
 				r = group_migrate(set, g);
@@ -288,6 +289,7 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 		set->nospace = NULL;
 		r = group_plan(p, g, splits);
 		if (r == -EAGAIN) {
+			g->behind = true;
 			r = group_inherit(p, g);
 			if (!r && g->refs) /* else its members have left already */
 				r = group_migrate(set, g);

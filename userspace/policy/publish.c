@@ -149,12 +149,28 @@ static bool cover_used(struct commit *c, const struct addr *a)
 	}
 }
 
+/* Whoever judged by the address and will not judge so any more gets a new generation. */
+static void bump_users(struct commit *c, const struct addrrec *a, const struct holder *h, const struct cw_addr *v)
+{
+	struct policy_set *set = c->set;
+	bool used;
+
+	if (a->pub_set && a->pub.group && a->pub.group != v->group && set->group_by_number[a->pub.group])
+		set->group_by_number[a->pub.group]->bump = true;
+	if (set->bump_all || (h && a->pub_set && means_same(set, &a->pub, v)))
+		return;
+	if (a->pub_set)
+		used = !c->sink->addr_used || c->sink->addr_used(c->sink->arg, 0, &a->a);
+	else
+		used = cover_used(c, &a->a);
+	set->bump_all |= used;
+}
+
 static void final_addr(struct commit *c, struct addrrec *a)
 {
 	struct policy_set *set = c->set;
 	struct holder *h = addr_winner(set, a);
 	struct cw_addr v = {};
-	bool used;
 	int r = 0;
 
 	if (h)
@@ -163,15 +179,7 @@ static void final_addr(struct commit *c, struct addrrec *a)
 		return;
 	if (!h && !a->pub_set)
 		return;
-	if (a->pub_set && a->pub.group && a->pub.group != v.group && set->group_by_number[a->pub.group])
-		set->group_by_number[a->pub.group]->bump = true;
-	if (!set->bump_all && !(h && a->pub_set && means_same(set, &a->pub, &v))) {
-		if (a->pub_set)
-			used = !c->sink->addr_used || c->sink->addr_used(c->sink->arg, 0, &a->a);
-		else
-			used = cover_used(c, &a->a);
-		set->bump_all |= used;
-	}
+	bump_users(c, a, h, &v);
 	if (h) {
 		r = put_addr(c, a, &v);
 	} else {
@@ -237,6 +245,65 @@ static void final_owner(struct commit *c, struct owner *o)
 	set->moved_seq = set->seq;
 	o->pub_group = group;
 	o->pub_eid = eid;
+}
+
+static bool is_behind(const struct policy_set *set, uint32_t group)
+{
+	return group && set->group_by_number[group] && set->group_by_number[group]->behind;
+}
+
+/*
+ * A group that could not follow knows what was published for the switch, but not what is final: by
+ * its rows of before, that may say what neither the old nor the new set does. So its workloads go
+ * over to their new groups first, as who they are, and nothing else moves while some reader may
+ * still have looked up where they were.
+ */
+void leave_behind(struct commit *c)
+{
+	struct policy_set *set = c->set;
+	bool moved = false;
+
+	for (size_t i = 0; i < set->owner_dirty.n; i++) {
+		struct owner *o = set->owner_dirty.v[i];
+		const struct holder *h = o->gone || !o->local ? NULL : primary(o);
+		uint32_t group = h && h->group ? h->group->number : 0;
+		int r;
+
+		if (o->node || !o->wl || group == o->pub_group || !is_behind(set, o->pub_group))
+			continue;
+		set->group_by_number[o->pub_group]->bump = true;
+		r = c->sink->wl_group(c->sink->arg, o->wl, group, group ? o->pub_eid : 0);
+		keep_error(c, r);
+		if (r)
+			continue;
+		moved = true;
+		o->pub_group = group;
+		o->pub_eid = group ? o->pub_eid : 0;
+	}
+	for (size_t i = 0; i < set->addr_dirty.n; i++) {
+		struct addrrec *a = set->addr_dirty.v[i];
+		struct holder *h = addr_winner(set, a);
+		struct cw_addr v;
+
+		if (!a->pub_set || !is_behind(set, a->pub.group))
+			continue;
+		if (!h || !h->group || h->owner->wl != a->pub.wl) {
+			final_addr(c, a);	/* somebody else's now, or nobody's */
+			moved = true;
+			continue;
+		}
+		if (h->group->number == a->pub.group)
+			continue;
+		/* To another group goes an entry without its mark of use: that is looked at before. */
+		v = addr_value(set, h, h->eid, h->group);
+		bump_users(c, a, h, &v);
+		v.eid = a->pub.eid;
+		v.realm = a->pub.realm;
+		keep_error(c, put_addr(c, a, &v));
+		moved = true;
+	}
+	if (moved && c->sink->settle)
+		keep_error(c, c->sink->settle(c->sink->arg));
 }
 
 static void free_addrrec(struct policy_set *set, struct addrrec *a)

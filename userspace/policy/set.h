@@ -169,6 +169,7 @@ struct group {
 	struct group *clone_of;		/* not published yet, must begin as this one's copy */
 	bool published;
 	bool rebuild;		/* a commit stopped half-way through its entries */
+	bool behind;		/* cannot follow the plan: goes on judging as before it */
 	uint64_t dead_seq;
 	/* scratch of one prepare: who leaves for which configuration */
 	uint32_t leaving;
@@ -594,6 +595,8 @@ int group_rejudge(struct policy_set *set, const struct policy_sink *sink, struct
 bool split_of(const struct policy_set *set, uint32_t x, uint32_t number);
 /* Publishes what is split off an identity: judges the same until the words switch. */
 int split_addrs(struct commit *c);
+/* Takes whoever is still in a group that cannot follow to where its new group is. */
+void leave_behind(struct commit *c);
 void final_addresses(struct commit *c);
 void lists_clear(struct commit *c); /* of what was to be done */
 void table_free(struct policy_set *set, struct table *t); /* rows and room too */

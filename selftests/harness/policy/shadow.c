@@ -22,8 +22,15 @@ static struct cw_addr unpack(uint64_t v)
 				 .realm = v >> 1 & 7 };
 }
 
+static void step(struct shadow *s)
+{
+	if (s->step)
+		s->step(s->settle_arg);
+}
+
 static int fails(struct shadow *s)
 {
+	step(s);
 	return s->fail_after && ++s->writes >= s->fail_after ? -EIO : 0;
 }
 
@@ -45,8 +52,11 @@ static int array_write(struct shadow *s, uint64_t *to, uint32_t size, uint32_t i
 		return -ERANGE;
 	if (fails(s))
 		return -EIO;
-	for (size_t k = 0; k < n; k++)
+	for (size_t k = 0; k < n; k++) {
+		if (k)
+			step(s);
 		STORE(&to[i + k], v[k]);
+	}
 	return 0;
 }
 
@@ -97,6 +107,7 @@ static int peers_del(void *arg, const struct cw_peer_key *k, size_t n)
 
 		if (!c)
 			return -ERANGE;
+		step(s);
 		s->peers_n -= *c != 0;
 		STORE(c, 0);
 	}
@@ -111,6 +122,7 @@ static int word_store(void *arg, uint32_t i, uint64_t w)
 		return -ERANGE;
 	if (s->switching)
 		s->switching(s->settle_arg);
+	step(s);
 	STORE(&s->words[i], w);
 	return 0;
 }
@@ -120,6 +132,7 @@ static int addr_set(void *arg, uint32_t zone, const struct addr *a, const struct
 	struct shadow *s = arg;
 	struct shadow_addr *empty = NULL;
 
+	step(s);
 	if (zone || v->eid > 0xffffff || v->group > 0xffff || v->wl > 0xffff)
 		return -ERANGE;
 	for (uint32_t i = 0; i < s->used_slots; i++) {
@@ -143,6 +156,7 @@ static int addr_del(void *arg, uint32_t zone, const struct addr *a)
 	struct shadow *s = arg;
 
 	(void)zone;
+	step(s);
 	for (uint32_t i = 0; i < s->used_slots; i++)
 		if (s->addrs[i].v && !memcmp(&s->addrs[i].a, a, 16))
 			STORE(&s->addrs[i].v, 0);
@@ -155,6 +169,7 @@ static int net_set(void *arg, uint32_t zone, const struct prefix *p, const struc
 
 	if (zone)
 		return -ERANGE;
+	step(s);
 	for (uint32_t i = 0; i < s->used_nets; i++)
 		if (s->nets[i].v && !prefix_cmp(&s->nets[i].p, p)) {
 			STORE(&s->nets[i].v, pack(v));
@@ -173,6 +188,7 @@ static int net_del(void *arg, uint32_t zone, const struct prefix *p)
 	struct shadow *s = arg;
 
 	(void)zone;
+	step(s);
 	for (uint32_t i = 0; i < s->used_nets; i++)
 		if (s->nets[i].v && !prefix_cmp(&s->nets[i].p, p))
 			STORE(&s->nets[i].v, 0);

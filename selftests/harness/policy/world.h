@@ -70,6 +70,7 @@ struct shadow {
 	uint64_t writes;
 	void (*settle)(void *arg);
 	void (*switching)(void *arg);	/* a word is about to be stored, or NULL */
+	void (*step)(void *arg);	/* something is about to be written, or NULL */
 	void *settle_arg;
 	struct policy_sink sink;
 };
