@@ -119,9 +119,9 @@ CW_INLINE int cw_flow_expired(const struct cw_flow *f, __u8 proto, __u32 now)
 	return (__s32)(now - f->seen) > (__s32)(cw_flow_timeout(proto, f->state) * cw_hz);
 }
 
-CW_INLINE int cw_is_listening(__u32 wl, __u8 proto, __u16 port)
+CW_INLINE int cw_is_listening(__u32 wl, const struct cw_pkt *p, __u16 port)
 {
-	struct cw_listen_key k = { .wl = wl, .port = cw_htons(port), .proto = proto };
+	struct cw_listen_key k = { .wl = wl, .port = cw_htons(port), .proto = p->proto, .family = p->family };
 
 	return bpf_map_lookup_elem(&cw_listen, &k) != 0;
 }
@@ -144,7 +144,7 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 			return;
 		}
 		w->guessed = 1;
-		if (cw_is_listening(w->wl, p->proto, lport))
+		if (cw_is_listening(w->wl, p, lport))
 			w->reply = w->from_pod;
 		else
 			w->reply = p->sport < p->dport;
@@ -156,8 +156,8 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 	 * listens tells, at either end, and failing that the lower port. */
 	if (c->takeover) {
 		__u32 from = w->from_pod ? w->wl : w->r.wl, to = w->from_pod ? w->r.wl : w->wl;
-		int asked = cw_is_listening(to, p->proto, p->dport);
-		int answers = cw_is_listening(from, p->proto, p->sport);
+		int asked = cw_is_listening(to, p, p->dport);
+		int answers = cw_is_listening(from, p, p->sport);
 
 		w->reply = answers != asked ? answers : p->sport < p->dport;
 		w->guessed = w->reply;
@@ -165,7 +165,7 @@ CW_INLINE void cw_guess(struct cw_work *w, const struct cw_ctl *c)
 	}
 	/* A datagram from a listening port to an ephemeral one answers somebody. */
 	if (p->sport < c->ephemeral_min && p->dport >= c->ephemeral_min && w->from_pod &&
-	    cw_is_listening(w->wl, p->proto, p->sport)) {
+	    cw_is_listening(w->wl, p, p->sport)) {
 		w->reply = 1;
 		w->guessed = 1;
 	}

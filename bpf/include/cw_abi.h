@@ -446,12 +446,15 @@ struct cw_frag {
 };
 _Static_assert(sizeof(struct cw_frag) == 48, "map value layout is ABI");
 
-/* cw_listen: local ports that the workload's own sockets listen on; gives picked-up flows a direction. */
+/*
+ * cw_listen: local ports that the workload's own sockets listen on, by the family they are asked
+ * in; gives picked-up flows a direction.
+ */
 struct cw_listen_key {
 	__u32 wl;
 	__be16 port;
 	__u8 proto;
-	__u8 pad;
+	__u8 family; /* 4 or 6 */
 };
 _Static_assert(sizeof(struct cw_listen_key) == 8, "map key layout is ABI");
 

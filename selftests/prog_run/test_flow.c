@@ -213,7 +213,7 @@ static void mid_stream(void **state)
 		rig_clear(r);
 		rig_all(r, GROUP(POD_A), CW_MODE_LEARN, V_BLOCK_DEFAULT);
 		if (t[i].listens)
-			assert_int_equal(listen_map_set(r->m, POD_A, t[i].proto, local), 0);
+			assert_int_equal(listen_map_set(r->m, POD_A, t[i].proto, false, local), 0);
 		if (t[i].proto == 6)
 			assert_int_equal(send_tcp(r, POD_A, t[i].from_pod, src, dst, t[i].sport, t[i].dport, t[i].flags), PASS);
 		else
@@ -227,7 +227,7 @@ static void mid_stream(void **state)
 				       t[i].side == CW_EGRESS ? CW_ID_REMOTE_NODE : EID(POD_A), t[i].proto,
 				       reply ? t[i].sport : t[i].dport, &a));
 		assert_int_equal(a.val.guessed, t[i].guessed);
-		(void)listen_map_del(r->m, POD_A, t[i].proto, local);
+		(void)listen_map_del(r->m, POD_A, t[i].proto, false, local);
 	}
 }
 
@@ -240,6 +240,13 @@ static void takeover(void **state)
 	assert_int_equal(send_udp(r, POD_A, TO, NODE4, A4, 53, 40000), PASS);
 	assert_int_equal(flow(r, NODE4, 53, A4, 40000, 17).side[CW_EGRESS].ep, POD_A);
 	assert_true(flow(r, NODE4, 53, A4, 40000, 17).flags & CW_FLOW_F_GUESSED);
+	/* Who listens goes before the lower port, but only in the family that is asked. */
+	assert_int_equal(listen_map_set(r->m, POD_A, 17, true, 8080), 0);
+	assert_int_equal(send_udp(r, POD_A, TO, NODE4, A4, 2000, 8080), PASS);
+	assert_int_equal(flow(r, NODE4, 2000, A4, 8080, 17).side[CW_EGRESS].ep, POD_A);
+	assert_int_equal(listen_map_set(r->m, POD_A, 17, false, 8080), 0);
+	assert_int_equal(send_udp(r, POD_A, TO, NODE4, A4, 2001, 8080), PASS);
+	assert_int_equal(flow(r, NODE4, 2001, A4, 8080, 17).side[CW_INGRESS].ep, POD_A);
 	ctl_takeover(r->m, false);
 	assert_int_equal(send_udp(r, POD_A, TO, NODE4, A4, 53, 40001), PASS);
 	assert_int_equal(flow(r, NODE4, 53, A4, 40001, 17).side[CW_INGRESS].ep, POD_A);

@@ -147,9 +147,10 @@ void agent_seed_apply(struct agent *a, uint32_t wl, const struct seed *s, bool f
 
 	(void)listen_map_clear(a->maps, wl);
 	for (size_t i = 0; i < s->socks.n; i++)
-		if (sockdiag_listens(&s->socks.v[i]))
-			/* A full table only costs directions of flows picked up in mid-stream. */
-			(void)listen_map_set(a->maps, wl, s->socks.v[i].proto, s->socks.v[i].lport);
+		for (int v6 = 0; v6 < 2; v6++)
+			if (sockdiag_takes(&s->socks.v[i], v6))
+				/* A full table only costs directions of flows picked up in mid-stream. */
+				(void)listen_map_set(a->maps, wl, s->socks.v[i].proto, v6, s->socks.v[i].lport);
 	if (flows && !maps_clock(a->maps, loader_set_prog_fd(a->set, "cw_now"), a->hz, &c))
 		seed_flows(a, s, &c);
 }

@@ -35,8 +35,8 @@ int ep_map_get(const struct maps *m, uint32_t ep, struct cw_ep *ret); /* -ENOENT
 int ep_map_clear(struct maps *m, uint32_t ep);
 
 /* Listeners of one workload's own sockets; port in host order. */
-int listen_map_set(struct maps *m, uint32_t wl, uint8_t proto, uint16_t port);
-int listen_map_del(struct maps *m, uint32_t wl, uint8_t proto, uint16_t port);
+int listen_map_set(struct maps *m, uint32_t wl, uint8_t proto, bool v6, uint16_t port);
+int listen_map_del(struct maps *m, uint32_t wl, uint8_t proto, bool v6, uint16_t port);
 /* Deletes all of a workload that gave back its number. Returns how many. */
 int listen_map_clear(struct maps *m, uint32_t wl);
 

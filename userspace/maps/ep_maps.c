@@ -68,22 +68,22 @@ int ep_map_clear(struct maps *m, uint32_t ep)
 
 /* ---- listeners ----------------------------------------------------------------------------------------- */
 
-static struct cw_listen_key listen_key(uint32_t wl, uint8_t proto, uint16_t port)
+static struct cw_listen_key listen_key(uint32_t wl, uint8_t proto, bool v6, uint16_t port)
 {
-	return (struct cw_listen_key){ .wl = wl, .port = htons(port), .proto = proto };
+	return (struct cw_listen_key){ .wl = wl, .port = htons(port), .proto = proto, .family = v6 ? 6 : 4 };
 }
 
-int listen_map_set(struct maps *m, uint32_t wl, uint8_t proto, uint16_t port)
+int listen_map_set(struct maps *m, uint32_t wl, uint8_t proto, bool v6, uint16_t port)
 {
-	struct cw_listen_key k = listen_key(wl, proto, port);
+	struct cw_listen_key k = listen_key(wl, proto, v6, port);
 	uint8_t one = 1;
 
 	return map_full(bpf_map_update_elem(m->fd[M_LISTEN], &k, &one, BPF_ANY));
 }
 
-int listen_map_del(struct maps *m, uint32_t wl, uint8_t proto, uint16_t port)
+int listen_map_del(struct maps *m, uint32_t wl, uint8_t proto, bool v6, uint16_t port)
 {
-	struct cw_listen_key k = listen_key(wl, proto, port);
+	struct cw_listen_key k = listen_key(wl, proto, v6, port);
 	int r = bpf_map_delete_elem(m->fd[M_LISTEN], &k);
 
 	return r == -ENOENT ? 0 : r;

@@ -541,26 +541,30 @@ static void endpoints(void **state)
 
 static void listeners(void **state)
 {
-	struct cw_listen_key k = { .wl = 3, .port = htons(8080), .proto = 6 };
+	struct cw_listen_key k = { .wl = 3, .port = htons(8080), .proto = 6, .family = 4 };
 	uint8_t one;
 
 	(void)state;
 	if (!ready)
 		skip();
 	for (uint16_t p = 8080; p < 8090; p++)
-		assert_int_equal(listen_map_set(m, 3, 6, p), 0);
-	assert_int_equal(listen_map_set(m, 4, 6, 8080), 0);
+		assert_int_equal(listen_map_set(m, 3, 6, false, p), 0);
+	assert_int_equal(listen_map_set(m, 3, 6, true, 8080), 0);
+	assert_int_equal(listen_map_set(m, 4, 6, false, 8080), 0);
 	assert_int_equal(raw_get("cw_listen", &k, &one), 0);
-	assert_int_equal(listen_map_del(m, 3, 6, 8080), 0);
-	assert_int_equal(listen_map_del(m, 3, 6, 8080), 0);
+	assert_int_equal(listen_map_del(m, 3, 6, false, 8080), 0);
+	assert_int_equal(listen_map_del(m, 3, 6, false, 8080), 0);
 	assert_int_equal(raw_get("cw_listen", &k, &one), -ENOENT);
-	assert_int_equal(listen_map_clear(m, 3), 9);
+	k.family = 6;
+	assert_int_equal(raw_get("cw_listen", &k, &one), 0);
+	k.family = 4;
+	assert_int_equal(listen_map_clear(m, 3), 10);
 	assert_int_equal(listen_map_clear(m, 3), 0);
 	k.wl = 4;
 	assert_int_equal(raw_get("cw_listen", &k, &one), 0);
 	int r = 0;
 	for (uint16_t p = 1; p < 200 && !r; p++)
-		r = listen_map_set(m, 5, 17, p);
+		r = listen_map_set(m, 5, 17, false, p);
 	assert_int_equal(r, -ENOSPC);
 }
 
