@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """flows.py - standing flows of the end-to-end tests.
 
-serve PORT LOG            echoes TCP and UDP; a TCP connection's end goes to LOG: "PEER reset|closed"
+serve PORT LOG            echoes TCP and UDP; a TCP connection's end goes to LOG: "PORT reset|closed", the peer's port
 hold ADDR PORT PROTO LOG  one flow, a line each 20 ms, answered or not; LOG is rewritten with
-                          "ANSWERED STATE": open, or how it ended: reset, closed, ERRNO
+                          "ANSWERED STATE PORT": open, or how it ended (reset, closed, ERRNO); its own port
 """
 import errno
 import os
@@ -47,7 +47,7 @@ def serve(port, log):
                         end = "closed"
                     except OSError as err:
                         end = state_of(err)
-                    out.write(f"{key.data[0]} {end}\n")
+                    out.write(f"{key.data[1]} {end}\n")
                     sel.unregister(s)
                     s.close()
 
@@ -57,6 +57,7 @@ def hold(addr, port, proto, log):
     s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, kind)
     s.settimeout(5)
     s.connect((addr, port))
+    own = s.getsockname()[1]
     s.setblocking(False)
     answered, state, at = 0, "open", 0.0
     while state == "open":
@@ -80,7 +81,7 @@ def hold(addr, port, proto, log):
         if time.monotonic() - at > 0.05 or state != "open":
             at = time.monotonic()
             with open(log + ".new", "w") as out:
-                out.write(f"{answered} {state}\n")
+                out.write(f"{answered} {state} {own}\n")
             os.rename(log + ".new", log)
 
 
