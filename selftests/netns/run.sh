@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh BUILD [TEST...] - the end-to-end tests, each in network, mount and process namespaces of
-# its own with its own /run, /tmp and BPF file system. NETNS_TIMEOUT: seconds for one test (90);
+# its own with its own /run, /tmp and BPF file system. NETNS_TIMEOUT: seconds for one test (240);
 # NETNS_BUILD=0: the tools are built already.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -28,7 +28,7 @@ rc=0
 for name in "${tests[@]}"; do
 	start=$SECONDS
 	# shellcheck disable=SC2016 # expanded by the inner shell
-	timeout -k 5 "${NETNS_TIMEOUT:-90}" unshare -mnpf --kill-child --mount-proc --propagation private \
+	timeout -k 5 "${NETNS_TIMEOUT:-240}" unshare -mnpf --kill-child --mount-proc --propagation private \
 		env BUILD="$BUILD" TEST="$name" bash -c '
 			# A clone below /tmp must stay in sight.
 			case $PWD in /tmp/*) ;; *) mount -t tmpfs none /tmp ;; esac &&
@@ -40,7 +40,7 @@ for name in "${tests[@]}"; do
 			finish' </dev/null
 	r=$?
 	[ $r = 0 ] || rc=1
-	case $r in 124 | 137) echo "not ok $name: no end within ${NETNS_TIMEOUT:-90} s" ;; esac
+	case $r in 124 | 137) echo "not ok $name: no end within ${NETNS_TIMEOUT:-240} s" ;; esac
 	echo "# $name: $((SECONDS - start)) s"
 done
 exit $rc

@@ -78,7 +78,8 @@ count_start u p2 eth0
 bg p1 send 5 "$(v4 p2)" 8080 4000 32 500 33333 >$W/sent &
 U=$!
 sleep 0.8
-until_true 2 test "$(get '/v1/flows?namespace=shop' | jq '[.items[]|select(.dstPort==8080)]|length')" -ge 2
+both_flows() { [ "$(get '/v1/flows?namespace=shop' | jq '[.items[]|select(.dstPort==8080)]|length')" -ge 2 ]; }
+until_true 5 both_flows || not_ok "the two flows do not stand"
 t0=$("$T" clock)
 rule stop block '{namespace: shop, labels: {app: web}}' '{namespace: shop, labels: {app: cart}}' 'tcp/8080, udp/8080'
 t1=$("$T" clock)

@@ -18,13 +18,19 @@ mode cluster alert
 count_start a p1 eth0
 count_start b p2 eth0
 count_start c p3 eth0
+SENDERS=()
 t p1 send 1 "$(v4 p2)" 8080 1000 32 100 >/dev/null & # allowed
+SENDERS+=($!)
 t p1 send 2 "$(v4 p2)" 9090 1000 32 100 >/dev/null & # no rule
+SENDERS+=($!)
 t p1 send 3 "$(v6 p3)" 5432 1000 32 100 >/dev/null & # blocked by a rule
+SENDERS+=($!)
 t p1 send 4 "$(v6 p2)" 7070 1000 32 100 >/dev/null & # alert
+SENDERS+=($!)
 t p1 send 5 "$(v4 p3)" 7070 1000 32 100 >/dev/null & # advisory
-wait %?send\ 1 %?send\ 2 %?send\ 3 %?send\ 4 %?send\ 5 2>/dev/null
-sleep 3
+SENDERS+=($!)
+wait "${SENDERS[@]}"
+sleep 1 # the last answers
 for k in a b c; do count_stop $k; done
 same "sent" "1000 1000 1000 1000 1000" "$(out_of a 1) $(out_of a 2) $(out_of a 3) $(out_of a 4) $(out_of a 5)"
 same "alert mode: every packet delivered" "1000 1000 1000 1000 1000" \
@@ -39,7 +45,8 @@ shop/deploy/web shop/deploy/cart udp/8080 allow allow 1
 shop/deploy/web shop/deploy/cart udp/9090 would-block would-block 1
 X
 if diff $W/want $W/got >$W/diff; then ok "verdicts of both sides"; else not_ok "verdicts"; sed 's/^/# /' $W/diff; fi
-until_true 3 test "$(get '/v1/alerts?acked=all' | jq '.items|length')" -ge 3
+alerts_told() { [ "$(get '/v1/alerts?acked=all' | jq '.items|length')" -ge "$1" ]; }
+until_true 10 alerts_told 4
 get '/v1/alerts?acked=all' >$W/alerts.json
 for p in udp/9090:1 udp/5432:1 udp/7070:2 udp/8080:0; do
 	same "alerts about ${p%:*}" "${p#*:}" "$(jq --arg p "${p%:*}" '[.items[]|select(.port==$p)]|length' $W/alerts.json)"
