@@ -204,7 +204,7 @@ static void step(void *arg)
 
 static void switching(void *arg)
 {
-	((struct arena *)arg)->late = true; 
+	((struct arena *)arg)->late = true;
 }
 
 /* Every evaluation that was going on has ended; others began meanwhile. */
