@@ -2,8 +2,9 @@
 # leftovers.sh [BUILD] - nothing of ours is left on the host: no namespace, link, qdisc, program,
 # map, pin, mount, process or file outside of the build folder. Prints what it finds and fails.
 # It does not ask who made a thing: a cellwalld that runs on purpose is found, too. But BPF ids are of
-# the whole machine: with LEFTOVERS_BEFORE=FILE, programs and maps that FILE lists (written by
-# `leftovers.sh --before >FILE`) were there before and are not counted.
+# the whole machine, and a test that somebody killed leaves its folder: with LEFTOVERS_BEFORE=FILE,
+# programs, maps and files that FILE lists (written by `leftovers.sh --before >FILE`) were there
+# before and are not counted.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
@@ -40,9 +41,11 @@ qdiscs() { # a clsact with a program of ours, or with none of anybody's: the pro
 # Whatever holds it (a link, a pin in any mount namespace, a descriptor), a program has an id.
 programs() { bpftool -j prog show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "program \(.id) \(.type) \(.name)"'; }
 maps() { bpftool -j map show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "map \(.id) \(.type) \(.name)"'; }
+files() { find /run /tmp /var/tmp /dev/shm /var/lib -maxdepth 1 \( -name 'cellwall*' -o -name 'cwt-*' -o -name 'cw-*' \) 2>/dev/null; }
 if [ "${1:-}" = --before ]; then
 	programs
 	maps
+	files
 	exit 0
 fi
 # The kernel frees what nobody holds a moment later.
@@ -71,7 +74,6 @@ processes() { # by name, or started from the build folder
 		esac
 	done
 }
-files() { find /run /tmp /var/tmp /dev/shm /var/lib -maxdepth 1 \( -name 'cellwall*' -o -name 'cwt-*' -o -name 'cw-*' \) 2>/dev/null; }
 counting() { # the kernel's run time statistics, which cost every program on the machine time
 	local v
 	v=$(cat /proc/sys/kernel/bpf_stats_enabled 2>/dev/null)
@@ -91,6 +93,6 @@ say "maps" < <(since maps)
 say "pins" < <(pins)
 say "mounts" < <(mounts)
 say "processes" < <(processes 2>/dev/null)
-say "files" < <(files)
+say "files" < <(since files)
 say "statistics switched on" < <(counting)
 exit $rc
