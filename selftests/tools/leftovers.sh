@@ -40,9 +40,9 @@ qdiscs() { # a clsact with a program of ours, or with none of anybody's: the pro
 }
 # Whatever holds it (a link, a pin in any mount namespace, a descriptor), a program has an id.
 programs() { bpftool -j prog show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "program \(.id) \(.type) \(.name)"'; }
-# Listing maps by id (bpftool does) takes and drops a reference of user space. When that meets the end of a
-# tail call table, the kernel clears it twice and keeps it for good, empty. Where no program of
-# ours is left, such a table is that, and nobody's.
+# Now and then an empty tail call table stays registered although no program, pin, link, mount or
+# descriptor holds it, most likely since listing maps by id (as here) met its end. It can only be told
+# from a table in use by that: where no program of ours is left, tail call tables are not counted.
 maps() { bpftool -j map show | jq -r '.[]? | select((.name // "") | test("^cw_")) | "map \(.id) \(.type) \(.name)"' |
 	{ [ -n "$(programs)" ] && cat || grep -v ' prog_array '; }; }
 files() { find /run /tmp /var/tmp /dev/shm /var/lib -maxdepth 1 \( -name 'cellwall*' -o -name 'cwt-*' -o -name 'cw-*' \) 2>/dev/null; }
