@@ -45,7 +45,7 @@ static void put_number(struct buf *b, double v)
 {
 	char text[40];
 
-	if (v == floor(v) && fabs(v) < 1e15) {
+	if (v == floor(v) && fabs(v) <= YAML_EXACT_MAX) {
 		buf_printf(b, "%lld", (long long)v);
 		return;
 	}
@@ -56,6 +56,9 @@ static void put_number(struct buf *b, double v)
 			break;
 	}
 	buf_adds(b, text);
+	/* Written like an integer it would be one that readers cannot hold exactly. */
+	if (!strpbrk(text, ".e"))
+		buf_adds(b, ".0");
 }
 
 static bool is_block(const cJSON *j)
@@ -84,6 +87,24 @@ static void pad(struct buf *b, int indent)
 	buf_printf(b, "%*s", indent, "");
 }
 
+/* A key of many escapes is long only as written, so that is what is measured. */
+static void put_key(struct buf *b, const char *key, int indent)
+{
+	auto_cleanup(buf_done) struct buf text = {};
+
+	buf_init(&text, YAML_TEXT_MAX);
+	put_string(&text, key);
+	if (text.len > SIMPLE_KEY_MAX) {
+		buf_adds(b, "? ");
+		buf_add(b, text.data, text.len);
+		buf_adds(b, "\n");
+		pad(b, indent);
+	} else {
+		buf_add(b, text.data, text.len);
+	}
+	buf_adds(b, ":");
+}
+
 /* The first line of a block continues a line already begun ("- ") when `begun`. */
 static void put_block(struct buf *b, const cJSON *j, int indent, bool begun)
 {
@@ -95,18 +116,10 @@ static void put_block(struct buf *b, const cJSON *j, int indent, bool begun)
 		if (!begun)
 			pad(b, indent);
 		begun = false;
-		if (list) {
+		if (list)
 			buf_adds(b, "- ");
-		} else if (strlen(c->string) > SIMPLE_KEY_MAX) {
-			buf_adds(b, "? ");
-			put_string(b, c->string);
-			buf_adds(b, "\n");
-			pad(b, indent);
-			buf_adds(b, ":");
-		} else {
-			put_string(b, c->string);
-			buf_adds(b, ":");
-		}
+		else
+			put_key(b, c->string, indent);
 		if (!is_block(c)) {
 			if (!list)
 				buf_adds(b, " ");

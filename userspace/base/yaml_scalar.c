@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 
 #define NUMBER_TEXT_MAX 32
-#define EXACT_MAX 9007199254740992.0 /* 2^53: integers up to here are exact in a double */
 
 static bool is_one_of(const char *s, size_t len, const char *const *words, size_t n)
 {
@@ -88,7 +87,7 @@ enum yaml_scalar yaml_scalar_kind(const char *s, size_t len, double *ret_num)
 		memcpy(text, s, len);
 		text[len] = '\0';
 		v = strtod(text, NULL);
-		if (!isfinite(v) || (is_int && fabs(v) > EXACT_MAX))
+		if (!isfinite(v) || (is_int && fabs(v) > YAML_EXACT_MAX))
 			return YAML_BAD_NUMBER;
 	} else {
 		return YAML_STRING;

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define YAML_EXACT_MAX 9007199254740992.0 /* 2^53: integers up to here are exact in a double */
+
 enum yaml_scalar {
 	YAML_STRING,
 	YAML_NULL,

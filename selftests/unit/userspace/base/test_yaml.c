@@ -195,6 +195,9 @@ static void prints(void **state)
 		  "- 10.0.0.0/8\n- a b\n- app=db\n- cellwall.io/origin\n- \"8a90\"\n- \"*.example.com\"\n" },
 		{ "\"a\\nb\\t\\u0001\\\"\\\\\"", "\"a\\nb\\t\\u0001\\\"\\\\\"\n" },
 		{ "[0.1,1e300,-0,123456789012345,1.5]", NULL },
+		/* Whole numbers that a double holds exactly, and beyond. */
+		{ "[9007199254740992,-9007199254740992]", "- 9007199254740992\n- -9007199254740992\n" },
+		{ "[11111111111111112.0,-1e16,1e17]", "- 11111111111111112.0\n- -1e+16\n- 1e+17\n" },
 		{ "\"\\u007f\\u0085\\u2028\\ufeff\\u00e9\\ud83d\\udd12\"", NULL },
 		{ "{\"\":1,\"a b\":2,\"- \":3,\"<<\":4,\"true\":5}", NULL },
 	};
@@ -237,6 +240,9 @@ static void long_key(void **state)
 	cJSON_AddNumberToObject(cJSON_AddObjectToObject(j, key), "a", 1);
 	key[2998] = '\0';
 	cJSON_AddNumberToObject(j, key, 1);
+	memset(key, '\001', 300); /* six characters each when written */
+	key[300] = '\0';
+	cJSON_AddNumberToObject(j, key, 2);
 	text = yaml_print(j);
 	assert_int_equal(yaml_parse(text, strlen(text), "f", NULL, &d), 0);
 	assert_true(cJSON_Compare(d.docs[0].root, j, true));
