@@ -3,6 +3,8 @@
 # rooms are instrumented too. What a run finds stays in $(O)/fuzz/found/NAME/.
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 0
+# Not empty: fuzz_NAME_RUNS inputs from seed 1, the same ones each time; so the checks run
+FUZZ_FIXED ?=
 FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/fuzz_*.c))
 
 fuzz_json_ROOMS := base
@@ -17,14 +19,29 @@ fuzz_lab_wire_ROOMS := lab net base
 fuzz_route_ROOMS := http base
 fuzz_api_ROOMS := controller topology store flow identity policy http base
 
+# About 20 s each on one CPU.
+fuzz_json_RUNS := 2500000
+fuzz_yaml_RUNS := 250000
+fuzz_strparse_RUNS := 300000
+fuzz_rule_doc_RUNS := 250000
+fuzz_kpolicy_RUNS := 300000
+fuzz_config_RUNS := 25000
+fuzz_netlink_RUNS := 4000000
+fuzz_topology_RUNS := 20000
+fuzz_lab_wire_RUNS := 12000000
+fuzz_route_RUNS := 4000000
+fuzz_api_RUNS := 20000
+fuzz_parse_RUNS := 8000000
+fuzz_dns_RUNS := 2500000
+
 define fuzz_rules
 $$(O)/obj/selftests/fuzz/$(1).o: ROOM_CFLAGS = $$(call pkg_cflags,$$(sort $$(foreach r,$$($(1)_ROOMS),$$($$(r)_PKGS))))
-$$(O)/bin/$(1): $$(O)/obj/selftests/fuzz/$(1).o $$($(1)_ROOMS:%=$$(O)/lib/%.a)
+$$(O)/bin/$(1): $$(O)/obj/selftests/fuzz/$(1).o $$(O)/obj/selftests/fuzz/fixed/random.o $$($(1)_ROOMS:%=$$(O)/lib/%.a)
 	$$(call say,LD,$(1))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) -fsanitize=fuzzer -o $$@ $$< $$(call room_libs,$$($(1)_ROOMS))
+	$$(Q)$$(CC) $$(LDFLAGS) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(call room_libs,$$($(1)_ROOMS))
 fuzz-run-$(1): $$(O)/bin/$(1)
-	$$(Q)O=$$(O) selftests/fuzz/run.sh $(1) $$(FUZZ_SECONDS) $$(FUZZ_SEED)
+	$$(Q)O=$$(O) selftests/fuzz/run.sh $(1) $$(FUZZ_SECONDS) $$(FUZZ_SEED) $$(and $$(FUZZ_FIXED),$$(or $($(1)_RUNS),100000))
 .PHONY: fuzz-run-$(1)
 -include $$(wildcard $$(O)/obj/selftests/fuzz/$(1).d)
 endef
@@ -35,7 +52,7 @@ fuzz-bins: $(FUZZERS:%=$(O)/bin/%)
 fuzz-run: $(FUZZERS:%=fuzz-run-%)
 
 FUZZ_MAKE = $(MAKE) --no-print-directory O=$(O)/fuzz CC=$(CLANG) OPT=-O1 \
-	SAN=fuzzer-no-link,address,undefined FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED)
+	SAN=fuzzer-no-link,address,undefined FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) FUZZ_FIXED=$(FUZZ_FIXED)
 fuzz: ## every fuzzer for FUZZ_SECONDS (60)
 	$(Q)+$(FUZZ_MAKE) fuzz-run
 fuzz-short: ## every fuzzer for 5 s
