@@ -22,74 +22,6 @@ struct views {
 	void *drop_arg;
 };
 
-/* ---- a sink that leads nowhere: the set's own image is what the evaluator asks ------------------------ */
-
-static int no_verdict(void *arg, uint32_t index, const struct cw_verdict *v)
-{
-	(void)arg, (void)index, (void)v;
-	return 0;
-}
-
-static int no_words(void *arg, uint32_t index, const uint64_t *v, size_t n)
-{
-	(void)arg, (void)index, (void)v, (void)n;
-	return 0;
-}
-
-static int no_peers(void *arg, const struct cw_peer_key *k, const uint32_t *cls, size_t n)
-{
-	(void)arg, (void)k, (void)cls, (void)n;
-	return 0;
-}
-
-static int no_peers_del(void *arg, const struct cw_peer_key *k, size_t n)
-{
-	(void)arg, (void)k, (void)n;
-	return 0;
-}
-
-static int no_word(void *arg, uint32_t index, uint64_t word)
-{
-	(void)arg, (void)index, (void)word;
-	return 0;
-}
-
-static int no_addr(void *arg, uint32_t zone, const struct addr *a, const struct cw_addr *v)
-{
-	(void)arg, (void)zone, (void)a, (void)v;
-	return 0;
-}
-
-static int no_addr_del(void *arg, uint32_t zone, const struct addr *a)
-{
-	(void)arg, (void)zone, (void)a;
-	return 0;
-}
-
-static int no_net(void *arg, uint32_t zone, const struct prefix *p, const struct cw_addr *v)
-{
-	(void)arg, (void)zone, (void)p, (void)v;
-	return 0;
-}
-
-static int no_net_del(void *arg, uint32_t zone, const struct prefix *p)
-{
-	(void)arg, (void)zone, (void)p;
-	return 0;
-}
-
-static int no_wl(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
-{
-	(void)arg, (void)wl, (void)group, (void)eid;
-	return 0;
-}
-
-static const struct policy_sink nowhere = {
-	.verdict_write = no_verdict, .rows_write = no_words, .rowtab_write = no_words, .peers_set = no_peers,
-	.peers_del = no_peers_del, .word_store = no_word, .addr_set = no_addr, .addr_del = no_addr_del,
-	.net_set = no_net, .net_del = no_net_del, .wl_group = no_wl,
-};
-
 /* ---- making and dropping ---------------------------------------------------------------------------------- */
 
 static void view_free(struct view *v)
@@ -179,7 +111,7 @@ static int view_get(struct views *s, const char *node, struct fail_list *f, stru
 
 static int view_put(const struct views *s, struct view *v, const struct policy_state *st, struct fail_list *f)
 {
-	struct policy_sink sink = nowhere;
+	struct policy_sink sink = policy_sink_nowhere; /* the set's own image is what the evaluator asks */
 	struct policy_plan *plan = NULL;
 	uint64_t seq;
 	int r;

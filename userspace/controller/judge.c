@@ -21,86 +21,6 @@ struct judge {
 	bool dirty;	/* the model is ahead of the image */
 };
 
-static int no_verdict(void *arg, uint32_t index, const struct cw_verdict *v)
-{
-	(void)arg, (void)index, (void)v;
-	return 0;
-}
-
-static int no_words(void *arg, uint32_t index, const uint64_t *v, size_t n)
-{
-	(void)arg, (void)index, (void)v, (void)n;
-	return 0;
-}
-
-static int no_set(void *arg, const struct cw_peer_key *k, const uint32_t *cls, size_t n)
-{
-	(void)arg, (void)k, (void)cls, (void)n;
-	return 0;
-}
-
-static int no_del(void *arg, const struct cw_peer_key *k, size_t n)
-{
-	(void)arg, (void)k, (void)n;
-	return 0;
-}
-
-static int no_word(void *arg, uint32_t index, uint64_t word)
-{
-	(void)arg, (void)index, (void)word;
-	return 0;
-}
-
-static int no_addr(void *arg, uint32_t zone, const struct addr *a, const struct cw_addr *v)
-{
-	(void)arg, (void)zone, (void)a, (void)v;
-	return 0;
-}
-
-static int no_addr_del(void *arg, uint32_t zone, const struct addr *a)
-{
-	(void)arg, (void)zone, (void)a;
-	return 0;
-}
-
-static int no_net(void *arg, uint32_t zone, const struct prefix *p, const struct cw_addr *v)
-{
-	(void)arg, (void)zone, (void)p, (void)v;
-	return 0;
-}
-
-static int no_net_del(void *arg, uint32_t zone, const struct prefix *p)
-{
-	(void)arg, (void)zone, (void)p;
-	return 0;
-}
-
-static int no_wl(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
-{
-	(void)arg, (void)wl, (void)group, (void)eid;
-	return 0;
-}
-
-static bool never_addr(void *arg, uint32_t zone, const struct addr *a)
-{
-	(void)arg, (void)zone, (void)a;
-	return false;
-}
-
-static bool never_net(void *arg, uint32_t zone, const struct prefix *p)
-{
-	(void)arg, (void)zone, (void)p;
-	return false;
-}
-
-/* Nobody reads this image but its owner: the writes go nowhere, and nothing waits for readers. */
-static const struct policy_sink sink = {
-	.verdict_write = no_verdict, .rows_write = no_words, .rowtab_write = no_words, .peers_set = no_set,
-	.peers_del = no_del, .word_store = no_word, .addr_set = no_addr, .addr_del = no_addr_del,
-	.net_set = no_net, .net_del = no_net_del, .addr_used = never_addr, .net_used = never_net,
-	.wl_group = no_wl,
-};
-
 int judge_new(struct judge **ret)
 {
 	const struct policy_limits lim = { .groups = JUDGE_GROUPS, .wls = JUDGE_WLS, .all_local = true };
@@ -132,7 +52,7 @@ static void collect(struct judge *j)
 	int e;
 
 	do {
-		e = policy_set_gc(j->set, &sink, policy_set_seq(j->set));
+		e = policy_set_gc(j->set, &policy_sink_nowhere, policy_set_seq(j->set));
 	} while (e > 0);
 }
 
@@ -162,7 +82,7 @@ int judge_candidate_adopt(struct judge *j)
 	if (!plan)
 		return -EINVAL;
 	j->plan = NULL;
-	e = policy_set_commit(j->set, plan, &sink);
+	e = policy_set_commit(j->set, plan, &policy_sink_nowhere);
 	collect(j);
 	j->dirty = e != 0;
 	return e;

@@ -109,6 +109,9 @@ struct policy_sink {
 	int (*settle)(void *arg);
 };
 
+/* For a set whose own image is all that anybody asks: writes nothing, waits for nobody. */
+extern const struct policy_sink policy_sink_nowhere;
+
 /*
  * Compiles `next` and checks every capacity; nothing is written. 0; -E2BIG: does not fit (the
  * fail names the rule); -EINVAL: a rule cannot be compiled; -EBUSY: a plan is outstanding;

@@ -11,11 +11,6 @@
 #include "policy/export_priv.h"
 #include "policy/kpolicy.h"
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 int export_target_parse(const char *s, enum export_target *ret)
 {
 	static const char *const word[] = { "networkpolicy", "clusternetworkpolicy", "cilium" };

@@ -8,11 +8,6 @@
 #include "base/cleanup.h"
 #include "policy/export_priv.h"
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 /* ---- who is meant now ----------------------------------------------------------------------------- */
 
 bool xport_ns_matches(const struct policy_state *st, const struct selector *s, const char *ns)

@@ -6,11 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 /* "rule shop/web-db, spec.from[2]"; only made when there is something to say. */
 struct where { char s[512]; };
 

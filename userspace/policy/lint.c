@@ -266,11 +266,6 @@ static const struct labels *ns_labels_of(const struct policy_state *st, const ch
 	return NULL;
 }
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 static bool ns_selected(const struct policy_state *st, const struct label_selector *s, const char *ns)
 {
 	const struct labels *l = ns_labels_of(st, ns);

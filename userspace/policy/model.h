@@ -16,6 +16,12 @@
 
 struct cJSON;
 
+/* NULL and "" mean the same: not set. */
+static inline bool given(const char *s)
+{
+	return s && *s;
+}
+
 /* Cluster-wide label identity: stable, persisted, the same on every node. Not an eid. */
 struct ident { uint32_t n; };
 /* Effective identity: node-local and dense; never on the wire or in the store. */
@@ -96,6 +102,8 @@ struct rule {
 };
 
 struct named_port { char *name; uint8_t proto; uint16_t port; };
+/* As written ("registry.example/web:1.4"), and what was pulled ("sha256:..."; NULL: not known yet). */
+struct container_image { char *name, *digest; };
 
 /* The smallest thing that is enforced: a pod sandbox, or a named network namespace. */
 struct workload {
@@ -109,6 +117,8 @@ struct workload {
 	struct named_port *ports;
 	size_t nports;
 	char *mode_label;	/* cellwall.io/mode of its own or its controller: may only be stricter */
+	struct container_image *images; /* of its containers, each once; says nothing about who it is */
+	size_t nimages;
 };
 
 struct namespace {

@@ -11,11 +11,6 @@
 #define REALM_BIT(r) (1u << (r))
 #define REALMS_ALL ((1u << CW_REALM_COUNT) - 1)
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 /* ---- one rule --------------------------------------------------------------------------------- */
 
 static bool labels_open(const struct label_selector *s)

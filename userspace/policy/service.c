@@ -7,11 +7,6 @@
 
 #include "base/cleanup.h"
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 static bool same(const char *a, const char *b)
 {
 	return !strcmp(a ? a : "", b ? b : "");

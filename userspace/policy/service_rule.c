@@ -15,11 +15,6 @@
 
 #define PART_ITEM_MAX 24u	/* bytes of one port in a part's text */
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 bool rule_has_service(const struct rule *r)
 {
 	for (size_t i = 0; i < r->nfrom; i++)

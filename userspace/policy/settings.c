@@ -5,11 +5,6 @@
 
 #include "policy/set.h"
 
-static bool given(const char *s)
-{
-	return s && *s;
-}
-
 static void bucket_free(void *p)
 {
 	struct bucket *b = p;
