@@ -211,6 +211,14 @@ static uint64_t bits_of(const struct group *g, const struct table *t)
 	return CW_WORD(0, g->cfg.mode, g->cfg.quar, t->base);
 }
 
+/* A copy begins as what it is a copy of was, mode and all. */
+static uint64_t bits_of_copy(const struct policy_set *set, const struct group *g, enum cw_side side)
+{
+	uint64_t w = set->words[g->clone_of->number * 2 + side];
+
+	return CW_WORD(0, CW_WORD_MODE(w), CW_WORD_QUAR(w), g->side[side].cur->base);
+}
+
 static void switch_side(struct commit *c, struct splan *p)
 {
 	struct side *sd = &p->g->side[p->side];
@@ -343,7 +351,7 @@ int policy_set_commit(struct policy_set *set, struct policy_plan *plan, const st
 			continue;
 		p->g->side[p->side].cur = take_ptr(p->clone);
 		keep_error(&c, word_put(&c, p->g->number * 2 + p->side,
-					bits_of(p->g, p->g->side[p->side].cur), true));
+					bits_of_copy(set, p->g, (enum cw_side)p->side), true));
 		p->g->published = true;
 	}
 	r = r ?: names_begin(&c);

@@ -260,6 +260,7 @@ int policy_set_gc(struct policy_set *set, const struct policy_sink *sink, uint64
 {
 	struct gc *x;
 	bool eids = false;
+	struct commit c = { .set = set, .sink = sink };
 	int r = 0;
 
 	if (set->plan)
@@ -279,6 +280,8 @@ int policy_set_gc(struct policy_set *set, const struct policy_sink *sink, uint64
 		if (g && g->rejudge_seq && g->rejudge_seq <= seq)
 			r = group_rejudge(set, sink, g);
 	}
+	if (set->twins && !set->ahead && !r)
+		r = twins_merge(&c);
 	for (size_t i = 0; i < set->groups.n && !r; i++)
 		if (set->groups.v[i] && set->groups.v[i]->number)
 			r = group_collect(x, set->groups.v[i]);

@@ -139,7 +139,13 @@ static int group_get(struct policy_set *set, uint32_t eid, const struct gcfg *cf
 /* A second group of the same key, found instead of the first from now on; listed behind all. */
 int group_twin(struct policy_set *set, struct group *g, struct group **ret)
 {
+	set->twins = true;
 	return group_new(set, g->eid, &g->cfg, (uint32_t)set->groups.n, ret);
+}
+
+struct group *group_same(const struct policy_set *set, const struct group *g)
+{
+	return group_find(set, g->eid, &g->cfg);
 }
 
 /* Takes the group out of the model; its image must be gone. */
@@ -203,11 +209,10 @@ static int holder_group(struct policy_set *set, struct holder *h, uint32_t old_e
 	if (was && was->published && old_eid != NIL && split != old_eid &&
 	    set->eids.v[split].pred == old_eid && was->eid == old_eid) {
 		copy = group_find(set, split, &was->cfg);
-		if (!copy) {
+		if (!copy)
 			r = group_new(set, split, &was->cfg, set->group_hint, &copy);
-			if (!r)
-				copy->clone_of = was;
-		}
+		if (!r && !copy->published && !copy->clone_of)
+			copy->clone_of = was;
 	}
 	r = r ?: group_get(set, h->eid, &h->owner->cfg, &g);
 	if (r)

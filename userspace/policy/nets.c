@@ -118,6 +118,9 @@ void mids_forget(struct policy_set *set)
 	it = 0;
 	while (htab_next(set->nets, &it, &k, &klen, &v))
 		((struct netrec *)v)->mid = NIL;
+	for (size_t i = 0; i < set->groups.n; i++)
+		if (set->groups.v[i])
+			set->groups.v[i]->clone_of = NULL;
 	names_forget_mids(set);
 }
 
@@ -201,7 +204,7 @@ int nets_diff(struct policy_set *set, struct chgs *chgs)
 					c.old = u->eid;
 			}
 			r->gone = false;
-			r->from = r->pub_set || c.existing ? NIL : c.old;
+			r->from = r->pub_set ? NIL : c.old;
 			c.net = r;
 			if (vec_push(chgs, c) || net_touch(set, r))
 				return -ENOMEM;

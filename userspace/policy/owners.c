@@ -114,6 +114,39 @@ static int aset_of(struct policy_set *set, const struct owner *o, const struct a
 	return r;
 }
 
+/* A plan that was not committed has been here: what counts is what stands. */
+static int holder_rewind(struct policy_set *set, struct holder *h, struct chg *c)
+{
+	struct owner *o = h->owner;
+	const struct addrrec *a = addr_is_zero(&h->addr) ? NULL : htab_get(set->addrs, h->addr.b, 16);
+	uint32_t eid = NIL, group = 0;
+	struct group *g;
+
+	if (a && a->pub_set) {
+		eid = eid_slot(set, a->pub.eid);
+		group = o->wl && a->pub.wl == o->wl ? a->pub.group : 0;
+	} else if (!a && o->pub_group) {
+		eid = eid_slot(set, o->pub_eid);
+		group = o->pub_group;
+	}
+	g = group ? set->group_by_number[group] : NULL;
+	if (g && g != h->group) {
+		if (h->group)
+			h->group->refs--;
+		h->group = g;
+		g->refs++;
+		if (owner_touch(set, o))
+			return -ENOMEM;
+	}
+	if (eid != NIL && eid != h->eid) {
+		set->eids.v[h->eid].holders--;
+		h->eid = NIL;
+		c->old = eid;
+		c->existing = false;
+	}
+	return 0;
+}
+
 int holder_check(struct policy_set *set, struct holder *h, struct chgs *chgs, struct u32s *held)
 {
 	const struct owner *o = h->owner;
@@ -126,18 +159,8 @@ int holder_check(struct policy_set *set, struct holder *h, struct chgs *chgs, st
 	r = aset_of(set, o, &h->addr, &c.key.aset);
 	if (r)
 		return r;
-	if (set->redo && h->eid != NIL) {
-		const struct addrrec *a = addr_is_zero(&h->addr) ? NULL : htab_get(set->addrs, h->addr.b, 16);
-		uint32_t image = a && a->pub_set ? eid_slot(set, a->pub.eid) : NIL;
-
-		/* A plan that was not committed has been here: what counts is what stands. */
-		if (image != NIL && image != h->eid) {
-			set->eids.v[h->eid].holders--;
-			h->eid = NIL;
-			c.old = image;
-			c.existing = false;
-		}
-	}
+	if (set->redo && h->eid != NIL && holder_rewind(set, h, &c))
+		return -ENOMEM;
 	if (h->eid != NIL && ekey_same(&c.key, &set->eids.v[h->eid].key)) {
 		if (c.key.aset)
 			intern_unref(set->asets, c.key.aset);

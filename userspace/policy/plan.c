@@ -174,6 +174,71 @@ static int group_inherit(struct policy_plan *plan, struct group *g)
 	return r;
 }
 
+/* A group of the same key as g that begins as a copy of `was`: g itself, if it is not in force yet. */
+static int copy_of(struct policy_set *set, struct group *g, struct group *was, struct group **ret)
+{
+	struct group *to;
+	int r;
+
+	if (!g->published && (!g->clone_of || g->clone_of == was)) {
+		g->clone_of = was;
+		*ret = g;
+		return 0;
+	}
+	for (to = set->eids.v[g->eid].groups; to; to = to->next_of_eid)
+		if (!to->published && to->clone_of == was && !memcmp(&to->cfg, &g->cfg, sizeof(g->cfg)))
+			break;
+	if (!to) {
+		r = group_twin(set, g, &to);
+		for (int s = 0; s < 2 && !r; s++)
+			r = side_compile(set, to, (enum cw_side)s);
+		if (r)
+			return r;
+		to->clone_of = was;
+	}
+	*ret = to;
+	return 0;
+}
+
+/*
+ * Who moves to another group leaves the old one after the words have switched. Where that one gets other
+ * rows by the same change, they would be seen for a moment under the mode, or by the labels, that
+ * the workload had before. So it begins in a copy of the old group, whose one word then switches all
+ * of it.
+ */
+static int movers_copy(struct policy_set *set)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < set->owner_dirty.n && !r; i++) {
+		struct owner *o = set->owner_dirty.v[i];
+
+		for (size_t k = 0; k < o->nh && o->local && !o->node && !o->gone && !r; k++) {
+			struct holder *h = &o->h[k];
+			const struct addrrec *a = addr_is_zero(&h->addr) ? NULL : htab_get(set->addrs, h->addr.b, 16);
+			struct group *was, *to, *g = h->group;
+
+			if (!a || !a->pub_set || !a->pub.group || a->pub.wl != o->wl || addr_winner(set, a) != h || !g)
+				continue;
+			was = set->group_by_number[a->pub.group];
+			if (!was || was == g || !was->published || g->clone_of == was)
+				continue;
+			if (h->mid_group && h->mid_group->clone_of == was && !memcmp(&h->mid_group->cfg, &g->cfg, sizeof(g->cfg)))
+				continue; /* a copy already, of the same configuration */
+			h->mid_group = NULL;
+			if (!was->side[0].dirty && !was->side[1].dirty)
+				continue;
+			r = copy_of(set, g, was, &to);
+			if (r || to == g)
+				continue;
+			h->group = to;
+			to->refs++;
+			g->refs--;
+		}
+	}
+	return r;
+}
+
 static bool fresh_split(const struct policy_set *set)
 {
 	for (size_t i = 0; i < set->eid_fresh.n; i++)
@@ -194,6 +259,8 @@ static int group_plan(struct policy_plan *p, struct group *g, bool splits)
 		did[s] = side_plan(set, g, (enum cw_side)s, &both[s]);
 		if (did[s] < 0)
 			r = did[s];
+		else if (did[s])
+			g->side[s].dirty = g->side[s].full; /* as it stands */
 	}
 	for (int s = 0; s < 2; s++) {
 		if (!r && !did[s]) {
@@ -257,7 +324,7 @@ int policy_plan_make(struct policy_set *set, struct fail_list *f, struct policy_
 {
 	struct policy_plan *p = calloc(1, sizeof(*p));
 	bool splits = fresh_split(set);
-	int r = p ? 0 : -ENOMEM;
+	int r = p ? movers_copy(set) : -ENOMEM;
 
 	if (p)
 		p->set = set;

@@ -75,14 +75,19 @@ int split_addrs(struct commit *c)
 		struct cw_addr v;
 		struct group *g;
 		uint32_t x;
+		bool copy;
 
 		if (!h || !a->pub_set)
 			continue;
+		g = h->mid_group ? h->mid_group : h->group;
+		copy = g && g->published && g->clone_of && g->clone_of->number == a->pub.group &&
+		       h->owner->wl == a->pub.wl;
 		x = split_of(set, h->mid, a->pub.eid) ? h->mid : h->eid;
 		if (!split_of(set, x, a->pub.eid))
+			x = copy ? eid_slot(set, a->pub.eid) : NIL;
+		if (x == NIL)
 			continue;
-		g = h->mid_group ? h->mid_group : h->group;
-		if (g && (!g->published || g->eid != x))
+		if (g && (!g->published || (g->eid != x && !copy)))
 			g = NULL; /* no copy of the old group to stand in: keeps the old one */
 		v = addr_value(set, h, x, g);
 		if (!g || a->pub.wl != v.wl) {
@@ -304,6 +309,66 @@ void leave_behind(struct commit *c)
 	}
 	if (moved && c->sink->settle)
 		keep_error(c, c->sink->settle(c->sink->arg));
+}
+
+static int twin_move(struct commit *c, struct holder *h, struct group *to)
+{
+	struct policy_set *set = c->set;
+	struct owner *o = h->owner;
+	struct addrrec *a = addr_is_zero(&h->addr) ? NULL : htab_get(set->addrs, h->addr.b, 16);
+	int r = 0;
+
+	if (a && a->pub_set && a->pub.group == h->group->number) {
+		struct cw_addr v = a->pub;
+
+		v.group = to->number;
+		r = put_addr(c, a, &v);
+	}
+	if (!r && o->pub_group == h->group->number) {
+		r = c->sink->wl_group(c->sink->arg, o->wl, to->number, o->pub_eid);
+		if (!r)
+			o->pub_group = to->number;
+	}
+	if (r)
+		return r;
+	if (!--h->group->refs)
+		h->group->dead_seq = set->seq;
+	h->group = to;
+	to->refs++;
+	to->dead_seq = 0;
+	return 0;
+}
+
+static bool at_rest(const struct group *g)
+{
+	return g->published && !g->rebuild && !g->side[0].dirty && !g->side[1].dirty;
+}
+
+int twins_merge(struct commit *c)
+{
+	struct policy_set *set = c->set;
+	bool waits = false;
+	size_t it = 0, klen;
+	const void *k;
+	void *v;
+	int r = 0;
+
+	while (!r && htab_next(set->owners, &it, &k, &klen, &v)) {
+		struct owner *o = v;
+
+		for (size_t i = 0; i < o->nh && !r; i++) {
+			struct group *g = o->h[i].group, *to = g ? group_same(set, g) : NULL;
+
+			if (!to || to == g)
+				continue;
+			if (at_rest(g) && at_rest(to))
+				r = twin_move(c, &o->h[i], to);
+			else
+				waits = true;
+		}
+	}
+	set->twins = r || waits;
+	return r;
 }
 
 static void free_addrrec(struct policy_set *set, struct addrrec *a)

@@ -268,6 +268,7 @@ struct policy_set {
 	uint64_t moved_seq;	/* addresses changed then, and no grace period is known since; 0: none */
 	bool ahead, redo;	/* model differs from image; so it did before this prepare: start from the image */
 	bool poisoned;		/* ran out of memory half-way: judges on, prepares no more */
+	bool twins;		/* groups of one key may stand side by side */
 	struct policy_plan *plan;
 
 	/* rules */
@@ -512,6 +513,7 @@ int names_collect(struct policy_set *set, const struct policy_sink *sink, uint64
 int groups_assign(struct policy_set *set, struct chgs *c);
 void group_free(struct policy_set *set, struct group *g);
 int group_twin(struct policy_set *set, struct group *g, struct group **ret);
+struct group *group_same(const struct policy_set *set, const struct group *g); /* that is found by its key */
 int groups_of_ir(struct policy_set *set, const struct ir *ir); /* marks the sides it speaks in */
 void group_touch_eid(struct policy_set *set, uint32_t ix);
 
@@ -597,6 +599,8 @@ bool split_of(const struct policy_set *set, uint32_t x, uint32_t number);
 int split_addrs(struct commit *c);
 /* Takes whoever is still in a group that cannot follow to where its new group is. */
 void leave_behind(struct commit *c);
+/* Brings members of groups of one key together where the key is found. Changes no verdict. */
+int twins_merge(struct commit *c);
 void final_addresses(struct commit *c);
 void lists_clear(struct commit *c); /* of what was to be done */
 void table_free(struct policy_set *set, struct table *t); /* rows and room too */
