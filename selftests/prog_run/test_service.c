@@ -8,6 +8,7 @@
 #include "maps/sink.h"
 #include "maps/svc_maps.h"
 #include "policy/compile.h"
+#include "selftests/harness/policy/by_hand.h"
 #include "selftests/prog_run/rig.h"
 
 #define TCP(p) CW_AXIS(IPPROTO_TCP, p)
@@ -22,102 +23,27 @@ struct bench {
 
 static const uint8_t POD_MAC[6] = { 2, 0, 0, 0, 9, 9 };
 
-static char *text(const char *s)
-{
-	char *d = s ? strdup(s) : NULL;
-
-	assert_true(!s || d);
-	return d;
-}
-
-static void *grow(void *v, size_t n, size_t size)
-{
-	void *p = realloc(v, (n + 1) * size);
-
-	assert_non_null(p);
-	memset((char *)p + n * size, 0, size);
-	return p;
-}
-
 static void add_workload(struct bench *b, const char *name, const char *app, const char *a4, const char *a6)
 {
-	struct policy_state *st = &b->st;
-	struct workload *w;
-
-	st->workloads = grow(st->workloads, st->nworkloads, sizeof(*w));
-	w = &st->workloads[st->nworkloads++];
-	w->ns = text("shop");
-	w->name = text(name);
-	w->uid = text("u");
-	w->node = text("n1");
-	assert_int_equal(labels_set(&w->labels, "app", app), 0);
-	w->addrs = calloc(2, sizeof(*w->addrs));
-	assert_int_equal(addr_parse(a4, &w->addrs[w->naddrs++]), 0);
-	assert_int_equal(addr_parse(a6, &w->addrs[w->naddrs++]), 0);
+	state_workload(&b->st, "shop", name, app, a4, a6);
 }
 
 static void add_service(struct bench *b, const char *name, const char *app, const char *a4, const char *a6,
 			uint16_t port, uint16_t target, uint16_t node_port)
 {
-	struct policy_state *st = &b->st;
-	struct service *s;
+	struct service *s = state_service(&b->st, "shop", name, "tier", app, a4, a6);
 
-	st->services = grow(st->services, st->nservices, sizeof(*s));
-	s = &st->services[st->nservices++];
-	s->ns = text("shop");
-	s->name = text(name);
-	s->selector.set = true;
-	assert_int_equal(labels_set(&s->selector.match, "tier", app), 0);
-	s->addrs = calloc(2, sizeof(*s->addrs));
-	assert_int_equal(addr_parse(a4, &s->addrs[s->naddrs++]), 0);
-	assert_int_equal(addr_parse(a6, &s->addrs[s->naddrs++]), 0);
 	s->ports = calloc(1, sizeof(*s->ports));
+	assert_non_null(s->ports);
 	s->nports = 1;
 	s->ports[0] = (struct service_port){ .proto = IPPROTO_TCP, .port = port, .target = target,
 					     .node_port = node_port };
 }
 
-static struct selector sel_app(const char *app)
-{
-	struct selector s = { .kind = SEL_WORKLOAD, .ns = text("shop") };
-
-	s.labels.set = true;
-	assert_int_equal(labels_set(&s.labels.match, "app", app), 0);
-	return s;
-}
-
-static struct selector sel_svc(const char *name)
-{
-	return (struct selector){ .kind = SEL_SERVICE, .ns = text("shop"), .service = text(name) };
-}
-
 static struct rule *add_rule(struct bench *b, uint32_t id, enum rule_origin origin, enum cw_action action,
 			     struct selector from, struct selector to, const char *ports)
 {
-	struct policy_state *st = &b->st;
-	struct rule *r;
-	char name[16];
-
-	st->rules = grow(st->rules, st->nrules, sizeof(*r));
-	r = &st->rules[st->nrules++];
-	snprintf(name, sizeof(name), "r%u", id);
-	r->id = id;
-	r->name = text(name);
-	r->origin = origin;
-	r->action = action;
-	r->mode = CW_MODE_ENFORCE;
-	r->enabled = true;
-	r->from = calloc(1, sizeof(from));
-	r->to = calloc(1, sizeof(to));
-	r->from[0] = from;
-	r->to[0] = to;
-	r->nfrom = r->nto = 1;
-	if (ports) {
-		r->ports = calloc(1, sizeof(*r->ports));
-		r->nports = 1;
-		assert_int_equal(port_spec_parse(ports, &r->ports[0]), 0);
-	}
-	return r;
+	return state_rule(&b->st, id, origin, action, from, to, ports);
 }
 
 static void put(struct bench *b)
@@ -168,13 +94,13 @@ static int setup(void **state)
 	assert_int_equal(policy_set_new(&lim, &b->set), 0);
 	b->st.default_mode = CW_MODE_ENFORCE;
 	b->st.default_action = CW_ACT_BLOCK;
-	b->st.node = text("n1");
+	b->st.node = own("n1");
 	b->st.cluster_cidrs = calloc(1, sizeof(*b->st.cluster_cidrs));
 	b->st.ncluster_cidrs = 1;
 	assert_int_equal(prefix_parse("10.20.0.0/16", &b->st.cluster_cidrs[0]), 0);
 	b->st.nodes = calloc(1, sizeof(*b->st.nodes));
 	b->st.nnodes = 1;
-	b->st.nodes[0].name = text("n2");
+	b->st.nodes[0].name = own("n2");
 	b->st.nodes[0].addrs = calloc(2, sizeof(struct addr));
 	b->st.nodes[0].naddrs = 2;
 	assert_int_equal(addr_parse("192.168.0.2", &b->st.nodes[0].addrs[0]), 0);
@@ -244,7 +170,7 @@ static void test_worst_backend(void **state)
 	struct rule *r;
 
 	add_service(b, "db", "data", vip[0], vip[1], 80, 8080, 30080);
-	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("web"), sel_app("db"), "tcp/8080");
+	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_app("shop", "db"), "tcp/8080");
 	put(b);
 	assert_int_equal(svc_map_count(b->r.m), 4);
 	/* One of the three is not allowed. */
@@ -253,7 +179,7 @@ static void test_worst_backend(void **state)
 		assert_int_equal(connect_to(b, "web", node[v6], 30080), DROP);
 	}
 	/* All are. */
-	r = add_rule(b, 2, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("web"), sel_app("old"), "tcp/8080");
+	r = add_rule(b, 2, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_app("shop", "old"), "tcp/8080");
 	put(b);
 	for (int v6 = 0; v6 < 2; v6++) {
 		assert_int_equal(connect_to(b, "web", vip[v6], 80), PASS);
@@ -272,7 +198,7 @@ static void test_worst_backend(void **state)
 	assert_int_equal(b->r.ev[b->r.nev - 1].outcome, CW_OUT_ALERT);
 	/* A rule on the service by name, on its own port. */
 	b->st.rules[0].enabled = b->st.rules[1].enabled = false;
-	add_rule(b, 3, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("web"), sel_svc("db"), "tcp/80");
+	add_rule(b, 3, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_svc("shop", "db"), "tcp/80");
 	put(b);
 	for (int v6 = 0; v6 < 2; v6++)
 		assert_int_equal(connect_to(b, "web", vip[v6], 80), PASS);
@@ -295,7 +221,7 @@ static void test_flow(void **state)
 	struct pkt k;
 
 	add_service(b, "db", "data", vip[0], vip[1], 80, 8080, 0);
-	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("web"), sel_app("db"), NULL);
+	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_app("shop", "db"), NULL);
 	labels_done(&b->st.workloads[3].labels);
 	put(b);
 	assert_int_equal(policy_set_wl(b->set, "shop", "web", &web), 0);
@@ -348,7 +274,7 @@ static void test_self(void **state)
 
 	assert_int_equal(labels_set(&b->st.workloads[0].labels, "tier", "front"), 0);
 	add_service(b, "web", "front", vip[0], vip[1], 80, 8080, 30080);
-	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_BLOCK, sel_app("web"), sel_svc("web"), NULL);
+	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_BLOCK, sel_app("shop", "web"), sel_svc("shop", "web"), NULL);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		b->st.rules[0].origin = rows[i].origin;
 		put(b);
@@ -377,7 +303,7 @@ static void test_destination(void **state)
 	struct pkt k;
 
 	add_service(b, "db", "data", vip[0], vip[1], 80, 8080, 0);
-	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("web"), sel_svc("db"), NULL);
+	add_rule(b, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_svc("shop", "db"), NULL);
 	put(b);
 	assert_int_equal(policy_set_wl(b->set, "shop", "db-1", &db), 0);
 	k = segment("10.20.0.1", "10.20.0.11", 2345, 8080, false, PKT_SYN);

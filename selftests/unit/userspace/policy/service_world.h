@@ -15,6 +15,7 @@
 
 #include "base/htab.h"
 #include "policy/compile.h"
+#include "selftests/harness/policy/by_hand.h"
 #include "selftests/harness/policy/world.h"
 
 #define TCP(p) CW_AXIS(IPPROTO_TCP, p)
@@ -96,44 +97,15 @@ struct fix {
 	struct policy_sink sink;
 };
 
-static char *dup(const char *s)
-{
-	char *d = s ? strdup(s) : NULL;
-
-	assert_true(!s || d);
-	return d;
-}
-
-static void *grow(void *v, size_t n, size_t size)
-{
-	void *p = realloc(v, (n + 1) * size);
-
-	assert_non_null(p);
-	memset((char *)p + n * size, 0, size);
-	return p;
-}
-
 static struct workload *add_workload(struct fix *x, const char *ns, const char *name, const char *app, const char *a4,
 				     const char *a6, uint16_t http)
 {
-	struct policy_state *st = &x->st;
-	struct workload *w;
+	struct workload *w = state_workload(&x->st, ns, name, app, a4, a6);
 
-	st->workloads = grow(st->workloads, st->nworkloads, sizeof(*w));
-	w = &st->workloads[st->nworkloads++];
-	w->ns = dup(ns);
-	w->name = dup(name);
-	w->uid = dup("u");
-	w->node = dup("n1");
-	assert_int_equal(labels_set(&w->labels, "app", app), 0);
-	w->addrs = calloc(2, sizeof(*w->addrs));
-	assert_int_equal(addr_parse(a4, &w->addrs[w->naddrs++]), 0);
-	if (a6)
-		assert_int_equal(addr_parse(a6, &w->addrs[w->naddrs++]), 0);
 	if (http) {
 		w->ports = calloc(1, sizeof(*w->ports));
 		w->nports = 1;
-		w->ports[0] = (struct named_port){ dup("http"), IPPROTO_TCP, http };
+		w->ports[0] = (struct named_port){ own("http"), IPPROTO_TCP, http };
 	}
 	return w;
 }
@@ -141,88 +113,35 @@ static struct workload *add_workload(struct fix *x, const char *ns, const char *
 static struct service *add_service(struct fix *x, const char *ns, const char *name, const char *app, const char *a4,
 				   const char *a6)
 {
-	struct policy_state *st = &x->st;
-	struct service *s;
-
-	st->services = grow(st->services, st->nservices, sizeof(*s));
-	s = &st->services[st->nservices++];
-	s->ns = dup(ns);
-	s->name = dup(name);
-	if (app) {
-		s->selector.set = true;
-		assert_int_equal(labels_set(&s->selector.match, "app", app), 0);
-	}
-	s->addrs = calloc(4, sizeof(*s->addrs));
-	if (a4)
-		assert_int_equal(addr_parse(a4, &s->addrs[s->naddrs++]), 0);
-	if (a6)
-		assert_int_equal(addr_parse(a6, &s->addrs[s->naddrs++]), 0);
-	return s;
+	return state_service(&x->st, ns, name, "app", app, a4, a6);
 }
 
 static void add_port(struct service *s, const char *name, uint8_t proto, uint16_t port, uint16_t node_port,
 		     const char *target)
 {
-	struct service_port p = { .name = dup(name), .proto = proto, .port = port, .node_port = node_port };
+	struct service_port p = { .name = own(name), .proto = proto, .port = port, .node_port = node_port };
 
 	if (target && target[0] >= '0' && target[0] <= '9')
 		p.target = (uint16_t)strtoul(target, NULL, 10);
 	else
-		p.target_name = dup(target);
+		p.target_name = own(target);
 	s->ports = grow(s->ports, s->nports, sizeof(*s->ports));
 	s->ports[s->nports++] = p;
 }
 
 static inline void add_backend(struct service *s, const char *addr, const char *pod, bool ready)
 {
-	struct service_backend b = { .pod = dup(pod), .ready = ready };
+	struct service_backend b = { .pod = own(pod), .ready = ready };
 
 	assert_int_equal(addr_parse(addr, &b.addr), 0);
 	s->backends = grow(s->backends, s->nbackends, sizeof(*s->backends));
 	s->backends[s->nbackends++] = b;
 }
 
-static struct selector sel_app(const char *ns, const char *app)
-{
-	struct selector s = { .kind = SEL_WORKLOAD, .ns = dup(ns) };
-
-	s.labels.set = true;
-	assert_int_equal(labels_set(&s.labels.match, "app", app), 0);
-	return s;
-}
-
-static inline struct selector sel_svc(const char *ns, const char *name)
-{
-	return (struct selector){ .kind = SEL_SERVICE, .ns = dup(ns), .service = dup(name) };
-}
-
 static struct rule *add_rule(struct fix *x, uint32_t id, enum rule_origin origin, enum cw_action action,
 			     struct selector from, struct selector to, const char *ports)
 {
-	struct policy_state *st = &x->st;
-	struct rule *r;
-	char name[16];
-
-	st->rules = grow(st->rules, st->nrules, sizeof(*r));
-	r = &st->rules[st->nrules++];
-	snprintf(name, sizeof(name), "r%u", id);
-	r->id = id;
-	r->name = dup(name);
-	r->origin = origin;
-	r->action = action;
-	r->mode = CW_MODE_ENFORCE;
-	r->enabled = true;
-	r->from = calloc(1, sizeof(from));
-	r->to = calloc(1, sizeof(to));
-	r->from[0] = from;
-	r->to[0] = to;
-	r->nfrom = r->nto = 1;
-	if (ports) {
-		r->ports = calloc(1, sizeof(*r->ports));
-		r->nports = 1;
-		assert_int_equal(port_spec_parse(ports, &r->ports[0]), 0);
-	}
-	return r;
+	return state_rule(&x->st, id, origin, action, from, to, ports);
 }
 
 static void fix_new(struct fix *x)
@@ -235,13 +154,13 @@ static void fix_new(struct fix *x)
 	memset(&tab, 0, sizeof(tab));
 	x->st.default_mode = CW_MODE_ENFORCE;
 	x->st.default_action = CW_ACT_BLOCK;
-	x->st.node = dup("n1");
+	x->st.node = own("n1");
 	x->st.cluster_cidrs = calloc(1, sizeof(*x->st.cluster_cidrs));
 	x->st.ncluster_cidrs = 1;
 	assert_int_equal(prefix_parse("10.20.0.0/16", &x->st.cluster_cidrs[0]), 0);
 	x->st.nodes = calloc(1, sizeof(*x->st.nodes));
 	x->st.nnodes = 1;
-	x->st.nodes[0].name = dup("n2");
+	x->st.nodes[0].name = own("n2");
 	x->st.nodes[0].addrs = calloc(1, sizeof(struct addr));
 	x->st.nodes[0].naddrs = 1;
 	assert_int_equal(addr_parse("192.168.0.2", &x->st.nodes[0].addrs[0]), 0);

@@ -14,6 +14,7 @@
 #include "identity/ident.h"
 #include "policy/compile.h"
 #include "policy/ir.h"
+#include "selftests/harness/policy/by_hand.h"
 #include "selftests/harness/policy/world.h"
 
 #define TCP(p) CW_AXIS(IPPROTO_TCP, p)
@@ -28,50 +29,9 @@ struct fix {
 	uint32_t asked;
 };
 
-static char *dup(const char *s)
-{
-	char *d = s ? strdup(s) : NULL;
-
-	assert_true(!s || d);
-	return d;
-}
-
-static void *grow(void *v, size_t n, size_t size)
-{
-	void *p = realloc(v, (n + 1) * size);
-
-	assert_non_null(p);
-	memset((char *)p + n * size, 0, size);
-	return p;
-}
-
 static struct workload *add_workload(struct fix *x, const char *ns, const char *name, const char *app, const char *addr)
 {
-	struct policy_state *st = &x->st;
-	struct workload *w;
-
-	st->workloads = grow(st->workloads, st->nworkloads, sizeof(*w));
-	w = &st->workloads[st->nworkloads++];
-	w->ns = dup(ns);
-	w->name = dup(name);
-	w->uid = dup("u");
-	w->node = dup("n1");
-	assert_int_equal(labels_set(&w->labels, "app", app), 0);
-	if (addr) {
-		w->addrs = calloc(1, sizeof(*w->addrs));
-		w->naddrs = 1;
-		assert_int_equal(addr_parse(addr, &w->addrs[0]), 0);
-	}
-	return w;
-}
-
-static struct selector sel_app(const char *ns, const char *app)
-{
-	struct selector s = { .kind = SEL_WORKLOAD, .ns = dup(ns) };
-
-	s.labels.set = true;
-	assert_int_equal(labels_set(&s.labels.match, "app", app), 0);
-	return s;
+	return state_workload(&x->st, ns, name, app, addr, NULL);
 }
 
 static struct selector sel_cidr(const char *cidr)
@@ -85,30 +45,7 @@ static struct selector sel_cidr(const char *cidr)
 static struct rule *add_rule(struct fix *x, uint32_t id, enum rule_origin origin, enum cw_action action,
 			     struct selector from, struct selector to, const char *ports)
 {
-	struct policy_state *st = &x->st;
-	struct rule *r;
-	char name[16];
-
-	st->rules = grow(st->rules, st->nrules, sizeof(*r));
-	r = &st->rules[st->nrules++];
-	snprintf(name, sizeof(name), "r%u", id);
-	r->id = id;
-	r->name = dup(name);
-	r->origin = origin;
-	r->action = action;
-	r->mode = CW_MODE_ENFORCE;
-	r->enabled = true;
-	r->from = calloc(1, sizeof(from));
-	r->to = calloc(1, sizeof(to));
-	r->from[0] = from;
-	r->to[0] = to;
-	r->nfrom = r->nto = 1;
-	if (ports) {
-		r->ports = calloc(1, sizeof(*r->ports));
-		r->nports = 1;
-		assert_int_equal(port_spec_parse(ports, &r->ports[0]), 0);
-	}
-	return r;
+	return state_rule(&x->st, id, origin, action, from, to, ports);
 }
 
 static void set_mode(struct fix *x, const char *ns, enum cw_mode mode, enum cw_action dflt)
@@ -122,7 +59,7 @@ static void set_mode(struct fix *x, const char *ns, enum cw_mode mode, enum cw_a
 			return;
 		}
 	st->modes = grow(st->modes, st->nmodes, sizeof(*st->modes));
-	st->modes[st->nmodes++] = (struct mode_setting){ .scope = MODE_NAMESPACE, .ns = dup(ns), .mode = mode,
+	st->modes[st->nmodes++] = (struct mode_setting){ .scope = MODE_NAMESPACE, .ns = own(ns), .mode = mode,
 							 .dflt = dflt };
 }
 
@@ -150,7 +87,7 @@ static void fix_new(struct fix *x, const struct policy_limits *lim)
 	memset(x, 0, sizeof(*x));
 	x->st.default_mode = CW_MODE_ENFORCE;
 	x->st.default_action = CW_ACT_BLOCK;
-	x->st.node = dup("n1");
+	x->st.node = own("n1");
 	x->st.cluster_cidrs = calloc(1, sizeof(*x->st.cluster_cidrs));
 	x->st.ncluster_cidrs = 1;
 	assert_int_equal(prefix_parse("10.20.0.0/16", &x->st.cluster_cidrs[0]), 0);
@@ -398,7 +335,7 @@ static void test_sides_of_rules(void **state)
 	/* A namespaced rule speaks for its own namespace's side only. */
 	fix_new(&x, NULL);
 	r = add_rule(&x, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_app(NULL, "db"), NULL);
-	r->ns = dup("data");
+	r->ns = own("data");
 	put(&x);
 	a = ask(&x, "shop", "web", "data", "db", TCP(5432));
 	assert_int_equal(a.side[CW_EGRESS].j.v.tier, CW_TIER_DEFAULT);
@@ -408,7 +345,7 @@ static void test_sides_of_rules(void **state)
 	/* Only workloads of this node have groups. */
 	fix_new(&x, NULL);
 	free(x.st.workloads[1].node);
-	x.st.workloads[1].node = dup("n2");
+	x.st.workloads[1].node = own("n2");
 	put(&x);
 	a = ask(&x, "shop", "web", "data", "db", TCP(5432));
 	assert_true(a.side[CW_EGRESS].judged);
@@ -434,9 +371,9 @@ static void test_quarantine(void **state)
 	x.st.quarantines = calloc(1, sizeof(*q));
 	x.st.nquarantines = 1;
 	q = &x.st.quarantines[0];
-	q->name = dup("q");
-	q->ns = dup("shop");
-	q->pod = dup("web");
+	q->name = own("q");
+	q->ns = own("shop");
+	q->pod = own("web");
 	q->allow = calloc(1, sizeof(*q->allow));
 	q->nallow = 1;
 	assert_int_equal(prefix_parse("192.0.2.10/32", &q->allow[0].cidr), 0);
@@ -550,13 +487,13 @@ static void test_refusals(void **state)
 		fix_new(&x, &lim);
 		/* A first set that fits, then one that does not. */
 		free(x.st.workloads[1].node);
-		x.st.workloads[1].node = dup("n2");
+		x.st.workloads[1].node = own("n2");
 		if (lim.addrs != 1)
 			put(&x);
 		else
 			x.st.nworkloads = 1, put(&x), x.st.nworkloads = 2;
 		free(x.st.workloads[1].node);
-		x.st.workloads[1].node = dup("n1");
+		x.st.workloads[1].node = own("n1");
 		add_rule(&x, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_app("data", "db"), "tcp/80");
 		add_rule(&x, 2, ORIGIN_MANUAL, CW_ACT_BLOCK, sel_cidr("192.0.2.0/24"), sel_app("data", "db"), "tcp/443");
 		add_rule(&x, 3, ORIGIN_MANUAL, CW_ACT_ALERT, sel_app("shop", "web"), sel_app("data", "db"), "tcp/90");
@@ -575,7 +512,7 @@ static void test_refusals(void **state)
 		for (size_t k = 0; k < x.st.nrules; k++)
 			x.st.rules[k].enabled = false;
 		free(x.st.workloads[1].node);
-		x.st.workloads[1].node = dup("n2");
+		x.st.workloads[1].node = own("n2");
 		if (lim.addrs == 1)
 			x.st.nworkloads = 1;
 		put(&x);
@@ -686,7 +623,7 @@ static void test_numbers(void **state)
 	(void)state;
 	/* After a restart: whatever the former process has in the maps is not touched. */
 	fix_new(&x, &lim);
-	info.ns = dup("shop");
+	info.ns = own("shop");
 	info.ns_labels.n = 0;
 	assert_int_equal(labels_set(&info.ns_labels, "kubernetes.io/metadata.name", "shop"), 0);
 	assert_int_equal(labels_set(&info.labels, "app", "web"), 0);
@@ -752,7 +689,7 @@ static void test_owner_conflict(void **state)
 	/* An address that two claim belongs to the local one, whatever the order. */
 	fix_new(&x, NULL);
 	free(x.st.workloads[0].node);
-	x.st.workloads[0].node = dup("n2");
+	x.st.workloads[0].node = own("n2");
 	x.st.workloads[0].addrs[0] = x.st.workloads[1].addrs[0];
 	put(&x);
 	assert_int_equal(policy_set_addr(x.set, 0, &x.st.workloads[0].addrs[0], &a), 0);
@@ -808,7 +745,7 @@ static void test_builtins(void **state)
 	fix_new(&x, NULL);
 	x.st.nodes = calloc(1, sizeof(*x.st.nodes));
 	x.st.nnodes = 1;
-	x.st.nodes[0].name = dup("n1");
+	x.st.nodes[0].name = own("n1");
 	x.st.nodes[0].addrs = calloc(1, sizeof(struct addr));
 	x.st.nodes[0].naddrs = 1;
 	assert_int_equal(addr_parse("10.20.1.1", &x.st.nodes[0].addrs[0]), 0);

@@ -112,7 +112,7 @@ static void test_named_targets(void **state)
 	(void)state;
 	fix_new(&x);
 	free(x.st.workloads[3].ports[0].name);
-	x.st.workloads[3].ports[0] = (struct named_port){ dup("http"), IPPROTO_TCP, 8081 };
+	x.st.workloads[3].ports[0] = (struct named_port){ own("http"), IPPROTO_TCP, 8081 };
 	s = add_service(&x, "data", "db", "db", "10.96.0.1", NULL);
 	add_port(s, NULL, IPPROTO_TCP, 80, 0, "http");
 	add_rule(&x, 1, ORIGIN_MANUAL, CW_ACT_ALLOW, sel_app("shop", "web"), sel_svc("data", "db"), NULL);
@@ -379,7 +379,7 @@ static void test_split_before_switch(void **state)
 	collect(&x);
 	assert_int_equal(table_says(&x, "web", "10.96.0.6", TCP(80)), CW_ACT_ALLOW);
 	r = add_rule(&x, 2, ORIGIN_MANUAL, CW_ACT_BLOCK, sel_app("shop", "web"), sel_app("data", "db"), NULL);
-	r->to[0].pod = dup("db-1");
+	r->to[0].pod = own("db-1");
 	assert_int_equal(policy_set_wl(x.set, "shop", "web", &w), 0);
 	tab.watch = &x.sh->words[w.group * 2];
 	word = *tab.watch;

@@ -79,12 +79,12 @@ static void random_rule(struct fix *x, struct rng *g, uint32_t n)
 	uint32_t s = rng_below(g, RSVCS);
 
 	r->to[0] = (struct selector){ .kind = SEL_SERVICE };
-	r->to[0].service = dup(s == 0 ? "s0" : s == 1 ? "s1" : "s2");
-	r->to[0].ns = dup("data");
+	r->to[0].service = own(s == 0 ? "s0" : s == 1 ? "s1" : "s2");
+	r->to[0].ns = own("data");
 	for (size_t i = 0; i < x->st.nservices; i++)
 		if (!strcmp(x->st.services[i].name, r->to[0].service)) {
 			free(r->to[0].ns);
-			r->to[0].ns = dup(x->st.services[i].ns);
+			r->to[0].ns = own(x->st.services[i].ns);
 		}
 }
 
