@@ -94,6 +94,8 @@ static void put_key(struct buf *b, const char *key, int indent)
 
 	buf_init(&text, YAML_TEXT_MAX);
 	put_string(&text, key);
+	if (text.err && !b->err)
+		b->err = text.err;
 	if (text.len > SIMPLE_KEY_MAX) {
 		buf_adds(b, "? ");
 		buf_add(b, text.data, text.len);
