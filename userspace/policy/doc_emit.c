@@ -324,6 +324,7 @@ static void add_workload(struct out *o, cJSON *list, const struct inventory_work
 		add_labels(o, m, "labels", &w->w.labels);
 	add_controller(o, m, w->w.controller_kind, w->w.controller_name);
 	add_opt(o, m, "serviceAccount", w->w.service_account);
+	add_opt(o, m, "node", w->w.node);
 	sub = w->w.nports ? add(o, m, "ports", cJSON_CreateArray()) : NULL;
 	for (size_t i = 0; i < w->w.nports; i++) {
 		cJSON *p = add(o, sub, NULL, cJSON_CreateObject());

@@ -140,6 +140,12 @@ static int w_account(struct doc *d, const cJSON *v, void *ctx)
 	return read_dns_name(d, v, &((struct inventory_workload *)ctx)->w.service_account);
 }
 
+/* Where it runs, for a controller of several nodes; left out: where the controller is. */
+static int w_node(struct doc *d, const cJSON *v, void *ctx)
+{
+	return read_dns_name(d, v, &((struct inventory_workload *)ctx)->w.node);
+}
+
 /* ---- named ports ------------------------------------------------------------------------------ */
 
 static int p_name(struct doc *d, const cJSON *v, void *ctx)
@@ -227,10 +233,10 @@ static int read_workload(struct doc *d, const cJSON *v, struct inventory_workloa
 {
 	static const struct doc_field fields[] = {
 		{ "name", w_name, true },	  { "namespace", w_namespace, true },
-		{ "netns", w_netns, true },	  { "uid", w_uid, false },
+		{ "netns", w_netns, false },	  { "uid", w_uid, false },
 		{ "labels", w_labels, false },	  { "controller", w_controller, false },
 		{ "serviceAccount", w_account, false }, { "ports", w_ports, false },
-		{ "addresses", w_addrs, false },
+		{ "addresses", w_addrs, false },  { "node", w_node, false },
 	};
 	struct inventory_workload w = {};
 	unsigned before = d->faults;

@@ -363,6 +363,25 @@ static int named_port_copy(const struct named_port *from, struct named_port *to)
 	return 0;
 }
 
+static void image_done(struct container_image *i)
+{
+	free(i->name);
+	free(i->digest);
+	*i = (struct container_image){};
+}
+
+static int image_copy(const struct container_image *from, struct container_image *to)
+{
+	struct container_image c = {};
+
+	if (!dup_str(from->name, &c.name) || !dup_str(from->digest, &c.digest)) {
+		image_done(&c);
+		return -ENOMEM;
+	}
+	*to = c;
+	return 0;
+}
+
 static int addr_copy(const struct addr *from, struct addr *to)
 {
 	*to = *from;
@@ -382,6 +401,7 @@ void workload_done(struct workload *w)
 	free(w->addrs);
 	DONE_ARRAY(w->ports, w->nports, named_port_done);
 	free(w->mode_label);
+	DONE_ARRAY(w->images, w->nimages, image_done);
 	*w = (struct workload){};
 }
 
@@ -396,7 +416,8 @@ int workload_copy(const struct workload *from, struct workload *to)
 	    !dup_str(from->service_account, &c.service_account) || !dup_str(from->node, &c.node) ||
 	    !COPY_ARRAY(from->addrs, from->naddrs, c.addrs, c.naddrs, addr_copy) ||
 	    !COPY_ARRAY(from->ports, from->nports, c.ports, c.nports, named_port_copy) ||
-	    !dup_str(from->mode_label, &c.mode_label)) {
+	    !dup_str(from->mode_label, &c.mode_label) ||
+	    !COPY_ARRAY(from->images, from->nimages, c.images, c.nimages, image_copy)) {
 		workload_done(&c);
 		return -ENOMEM;
 	}

@@ -562,3 +562,19 @@ int rule_docs_parse(const char *file, const char *text, size_t len, const char *
 	yaml_docs_done(&y);
 	return r;
 }
+
+int rule_doc_parse(const cJSON *obj, const char *what, struct fail_list *f, struct rule_docs *ret)
+{
+	static const struct yaml_docs no_lines;
+	struct doc_job j = { .d = { .file = what, .yaml = &no_lines, .prefix = "doc", .f = f }, .names = htab_new() };
+	int r = j.names ? docs_read(&j, obj, true) : -ENOMEM;
+
+	htab_free(j.names, free);
+	if (r == 0 && j.d.faults)
+		r = -EINVAL;
+	if (r < 0)
+		rule_docs_done(&j.got);
+	else
+		*ret = j.got;
+	return r;
+}

@@ -90,6 +90,9 @@ struct rule_docs {
 int rule_docs_parse(const char *file, const char *text, size_t len, const char *next,
 		    struct fail_list *f, struct rule_docs *docs);
 void rule_docs_done(struct rule_docs *d);
+/* One document that is a tree already (a watch). `what` names it in faults. *ret is set on success only; its
+ * positions name no file. -EINVAL, -ENOMEM. */
+int rule_doc_parse(const struct cJSON *obj, const char *what, struct fail_list *f, struct rule_docs *ret);
 
 /* One workload as a JSON object (an item of spec.workloads), for API bodies. -EINVAL, -ENOMEM. */
 int inventory_workload_parse(const struct cJSON *obj, const char *what, struct fail_list *f,

@@ -11,7 +11,7 @@
 
 #define MODE_LABEL "cellwall.io/mode"
 
-static void node_done(struct node_info *n)
+void node_info_done(struct node_info *n)
 {
 	free(n->name);
 	labels_done(&n->labels);
@@ -36,7 +36,7 @@ void policy_state_done(struct policy_state *s)
 	for (size_t i = 0; i < s->nservices; i++)
 		service_done(&s->services[i]);
 	for (size_t i = 0; i < s->nnodes; i++)
-		node_done(&s->nodes[i]);
+		node_info_done(&s->nodes[i]);
 	for (size_t i = 0; i < s->nignore_labels; i++)
 		free(s->ignore_labels[i]);
 	free(s->rules);
@@ -53,14 +53,14 @@ void policy_state_done(struct policy_state *s)
 	*s = (struct policy_state){};
 }
 
-static int node_copy(const struct node_info *from, struct node_info *to)
+int node_info_copy(const struct node_info *from, struct node_info *to)
 {
 	struct node_info c = {};
 
 	if (labels_copy(&from->labels, &c.labels) < 0 ||
 	    (from->name && !(c.name = strdup(from->name))) ||
 	    (from->naddrs && !(c.addrs = malloc(from->naddrs * sizeof(*c.addrs))))) {
-		node_done(&c);
+		node_info_done(&c);
 		return -ENOMEM;
 	}
 	if (from->naddrs)
@@ -87,12 +87,12 @@ int policy_state_copy(const struct policy_state *from, struct policy_state *to)
 	struct policy_state c = {
 		.generation = from->generation, .enforce_always = from->enforce_always,
 		.local_node = from->local_node, .default_mode = from->default_mode,
-		.default_action = from->default_action,
+		.default_action = from->default_action, .label_modes = from->label_modes,
 	};
 
 	if (!COPY(rules, rule_copy) || !COPY(modes, mode_setting_copy) ||
 	    !COPY(quarantines, quarantine_copy) || !COPY(workloads, workload_copy) ||
-	    !COPY(namespaces, namespace_copy) || !COPY(nodes, node_copy) ||
+	    !COPY(namespaces, namespace_copy) || !COPY(nodes, node_info_copy) ||
 	    !COPY(services, service_copy) ||
 	    !COPY(kpolicies, kpolicy_copy) ||
 	    !COPY(cluster_cidrs, cidr_copy) || !COPY(ignore_labels, name_copy) ||
@@ -180,7 +180,7 @@ void policy_state_mode(const struct policy_state *s, const struct workload *w, e
 		       enum cw_action *ret_default, const struct mode_setting **ret_from)
 {
 	const struct namespace *ns = namespace_of(s, w->ns);
-	const struct mode_setting *from = NULL, *dflt = NULL, *label = label_of_namespace(ns);
+	const struct mode_setting *from = NULL, *dflt = NULL, *label = s->label_modes ? NULL : label_of_namespace(ns);
 	enum cw_mode mode, own;
 
 	for (size_t i = 0; i < s->nmodes; i++) {

@@ -38,9 +38,12 @@ struct policy_state {
 	uint32_t enforce_always;	/* bit per enum cw_tier whose block drops in every mode but off */
 	uint32_t local_node;		/* CW_CTL_LOCAL_NODE_* */
 	enum cw_mode default_mode;
+	bool label_modes;		/* what namespaces' labels say of modes stands in `modes`: the labels do nothing */
 	enum cw_action default_action;	/* CW_ACT_BLOCK unless configured */
 };
 
+void node_info_done(struct node_info *n);
+int node_info_copy(const struct node_info *from, struct node_info *to); /* deep; 0 or -ENOMEM */
 void policy_state_done(struct policy_state *s);
 int policy_state_copy(const struct policy_state *from, struct policy_state *to); /* deep; 0 or -ENOMEM */
 

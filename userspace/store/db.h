@@ -63,6 +63,10 @@ struct access_book;
 	X(HOUR_PUT, "INSERT OR REPLACE INTO hour(ns,minute,would,dropped) VALUES(?1,?2,?3,?4)") \
 	X(HOUR_PRUNE, "DELETE FROM hour WHERE minute<?1") \
 	X(HOUR_LIST, "SELECT ns,minute,would,dropped FROM hour ORDER BY ns,minute") \
+	X(KUBE_PUT, "INSERT OR REPLACE INTO kube(kind,ns,name,uid,version,base,held,window,ours) " \
+		    "VALUES(?1,ifnull(?2,''),?3,?4,?5,?6,?7,?8,?9)") \
+	X(KUBE_DEL, "DELETE FROM kube WHERE kind=?1 AND ns=ifnull(?2,'') AND name=?3") \
+	X(KUBE_LIST, "SELECT kind,ns,name,uid,version,base,held,window,ours FROM kube ORDER BY kind,ns,name") \
 	X(SHADOW_PUT, "INSERT OR REPLACE INTO shadow(one,doc) VALUES(1,?1)") \
 	X(SHADOW_DEL, "DELETE FROM shadow") \
 	X(SHADOW_GET, "SELECT doc FROM shadow") \

@@ -70,6 +70,10 @@ static const char *const migrations[STORE_SCHEMA] = {
 	"CREATE TABLE service(ns TEXT NOT NULL, name TEXT NOT NULL, doc TEXT NOT NULL, PRIMARY KEY(ns,name)) WITHOUT ROWID;"
 	"CREATE TABLE shadow(one INTEGER PRIMARY KEY CHECK(one=1), doc TEXT NOT NULL);"
 	"CREATE TABLE shadow_seen(access INTEGER PRIMARY KEY, flows INTEGER NOT NULL, doc TEXT);",
+	/* 4 */
+	"CREATE TABLE kube(kind INTEGER NOT NULL, ns TEXT NOT NULL, name TEXT NOT NULL, uid TEXT, version TEXT,"
+	" base INTEGER NOT NULL, held INTEGER NOT NULL, window INTEGER NOT NULL, ours INTEGER NOT NULL,"
+	" PRIMARY KEY(kind,ns,name)) WITHOUT ROWID;",
 };
 
 static int version_of(struct store *s, uint64_t *ret)

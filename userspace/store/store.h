@@ -17,7 +17,7 @@
 #include "controller/node.h"
 #include "policy/state.h"
 
-#define STORE_SCHEMA 3u
+#define STORE_SCHEMA 4u
 #define STORE_CHANGES_MAX 10000u /* rows of the history, and the most states that can be kept */
 #define STORE_EVENTS_MAX 100000u
 #define STORE_TEXT_MAX (1u << 20) /* longest text accepted in one column */
@@ -153,6 +153,24 @@ int store_shadow_seen_put(struct store *s, uint64_t access, uint64_t flows, cons
 /* fn non-zero stops and is returned. */
 int store_shadow_seen_each(struct store *s, int (*fn)(void *arg, uint64_t access, uint64_t flows, const char *doc),
 			   void *arg);
+
+/* ---- Kubernetes objects ---------------------------------------------------------------------- */
+
+/* What was last agreed on with the API server about an object that carries policy. */
+struct store_kube {
+	int kind;		/* enum cluster_kind */
+	const char *ns, *name;	/* ns NULL: the cluster's */
+	const char *uid, *version; /* of the object as it was seen or written last */
+	uint64_t base;		/* hash of the content that both sides had */
+	uint64_t held;		/* hash of a content that somebody took out of force here; 0: none */
+	uint64_t window;	/* generation whose confirm window the content came with; 0: none */
+	bool ours;		/* the content was written by us */
+};
+/* Adds or replaces; in the caller's transaction, or one of its own. */
+int store_kube_put(struct store *s, const struct store_kube *k);
+int store_kube_del(struct store *s, int kind, const char *ns, const char *name); /* none is fine */
+/* fn non-zero stops and is returned. */
+int store_kube_each(struct store *s, int (*fn)(void *arg, const struct store_kube *k), void *arg);
 
 /* ---- the last hour ------------------------------------------------------------------------ */
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "policy/model_doc.h"
 #include "store/db.h"
-#include "store/doc.h"
 #include "store/figures.h"
 
 static int write_end(void *arg, const struct access_end *e)
@@ -18,7 +18,7 @@ static int write_end(void *arg, const struct access_end *e)
 	auto_free char *labels = NULL;
 
 	if (e->labels.n) {
-		labels = store_doc_of_labels(&e->labels);
+		labels = model_doc_of_labels(&e->labels);
 		if (!labels)
 			return -ENOMEM;
 	}

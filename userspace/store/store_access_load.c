@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "policy/model_doc.h"
 #include "store/db.h"
-#include "store/doc.h"
 #include "store/figures.h"
 #include "store/store_access.h"
 
@@ -37,7 +37,7 @@ static int read_end(sqlite3_stmt *q, struct access_book *b)
 	e.prefix.v6 = (uint8_t)v6;
 	e.reserved = (uint32_t)db_get_u64(q, 10);
 	if (labels) {
-		r = store_doc_to_labels(labels, &l);
+		r = model_doc_to_labels(labels, &l);
 		if (r < 0)
 			return r;
 		e.labels = l;

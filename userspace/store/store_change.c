@@ -10,8 +10,8 @@
 #include "base/htab.h"
 #include "base/vec.h"
 #include "policy/kpolicy.h"
+#include "policy/model_doc.h"
 #include "store/db.h"
-#include "store/doc.h"
 
 /* Written to disk: never renumber. */
 enum object_kind { OBJ_RULE = 1, OBJ_MODE = 2, OBJ_QUARANTINE = 3, OBJ_KPOLICY = 4 };
@@ -202,26 +202,26 @@ static int rows_put(struct diff *d, const struct policy_state *next)
 		const struct rule *x = &next->rules[i];
 
 		(void)snprintf(key, sizeof(key), "%s/%s", x->ns ? x->ns : "", x->name ? x->name : "");
-		r = row_put(d, OBJ_RULE, key, store_doc_of_rule(x));
+		r = row_put(d, OBJ_RULE, key, model_doc_of_rule(x));
 	}
 	for (size_t i = 0; i < next->nmodes && !r; i++) {
 		const struct mode_setting *x = &next->modes[i];
 
-		(void)snprintf(key, sizeof(key), "%d/%s/%s/%s/%s", x->scope, x->ns ? x->ns : "",
+		(void)snprintf(key, sizeof(key), "%d/%s/%s/%s/%s%s%s", x->scope, x->ns ? x->ns : "",
 			       x->controller_kind ? x->controller_kind : "", x->controller_name ? x->controller_name : "",
-			       x->workload ? x->workload : "");
-		r = row_put(d, OBJ_MODE, key, store_doc_of_mode(x));
+			       x->workload ? x->workload : "", x->name ? "/" : "", x->name ? x->name : "");
+		r = row_put(d, OBJ_MODE, key, model_doc_of_mode(x));
 	}
 	for (size_t i = 0; i < next->nquarantines && !r; i++) {
 		const struct quarantine *x = &next->quarantines[i];
 
-		r = row_put(d, OBJ_QUARANTINE, x->name ? x->name : "", store_doc_of_quarantine(x));
+		r = row_put(d, OBJ_QUARANTINE, x->name ? x->name : "", model_doc_of_quarantine(x));
 	}
 	for (size_t i = 0; i < next->nkpolicies && !r; i++) {
 		const struct kpolicy *x = &next->kpolicies[i];
 
 		(void)snprintf(key, sizeof(key), "%d/%s/%s", x->kind, x->ns ? x->ns : "", x->name ? x->name : "");
-		r = row_put(d, OBJ_KPOLICY, key, store_doc_of_kpolicy(x));
+		r = row_put(d, OBJ_KPOLICY, key, model_doc_of_kpolicy(x));
 	}
 	return r;
 }
@@ -494,25 +494,25 @@ static int object_read(uint64_t kind, const char *doc, struct state_lists *l)
 	case OBJ_RULE:
 		r = vec_reserve(&l->rules, l->rules.n + 1);
 		if (!r)
-			r = store_doc_to_rule(doc, &l->rules.v[l->rules.n]);
+			r = model_doc_to_rule(doc, &l->rules.v[l->rules.n]);
 		l->rules.n += !r;
 		return r;
 	case OBJ_MODE:
 		r = vec_reserve(&l->modes, l->modes.n + 1);
 		if (!r)
-			r = store_doc_to_mode(doc, &l->modes.v[l->modes.n]);
+			r = model_doc_to_mode(doc, &l->modes.v[l->modes.n]);
 		l->modes.n += !r;
 		return r;
 	case OBJ_QUARANTINE:
 		r = vec_reserve(&l->quarantines, l->quarantines.n + 1);
 		if (!r)
-			r = store_doc_to_quarantine(doc, &l->quarantines.v[l->quarantines.n]);
+			r = model_doc_to_quarantine(doc, &l->quarantines.v[l->quarantines.n]);
 		l->quarantines.n += !r;
 		return r;
 	case OBJ_KPOLICY:
 		r = vec_reserve(&l->kpolicies, l->kpolicies.n + 1);
 		if (!r)
-			r = store_doc_to_kpolicy(doc, &l->kpolicies.v[l->kpolicies.n]);
+			r = model_doc_to_kpolicy(doc, &l->kpolicies.v[l->kpolicies.n]);
 		l->kpolicies.n += !r;
 		return r;
 	default:

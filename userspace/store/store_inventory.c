@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "policy/model_doc.h"
 #include "store/db.h"
-#include "store/doc.h"
 
 #define NETNS_MAX 4096u	      /* a path */
 #define IDENT_KEY_MAX 65536u
@@ -16,7 +16,7 @@
 
 int store_workload_put(struct store *s, const struct workload *w, const char *netns, int64_t now_ns)
 {
-	auto_free char *doc = store_doc_of_workload(w);
+	auto_free char *doc = model_doc_of_workload(w);
 	sqlite3_stmt *q;
 	int r;
 
@@ -62,7 +62,7 @@ int store_workload_each(struct store *s, int (*fn)(void *arg, const struct workl
 		struct workload w = { };
 
 		if (!r)
-			r = store_doc_to_workload(rows[i].a, &w);
+			r = model_doc_to_workload(rows[i].a, &w);
 		if (!r)
 			r = fn(arg, &w, rows[i].b);
 		workload_done(&w);
@@ -75,7 +75,7 @@ int store_workload_each(struct store *s, int (*fn)(void *arg, const struct workl
 
 int store_namespace_put(struct store *s, const struct namespace *n)
 {
-	auto_free char *doc = store_doc_of_namespace(n);
+	auto_free char *doc = model_doc_of_namespace(n);
 	sqlite3_stmt *q;
 	int r;
 
@@ -116,7 +116,7 @@ int store_namespace_each(struct store *s, int (*fn)(void *arg, const struct name
 		struct namespace x = { };
 
 		if (!r)
-			r = store_doc_to_namespace(rows[i].a, &x);
+			r = model_doc_to_namespace(rows[i].a, &x);
 		if (!r)
 			r = fn(arg, &x);
 		namespace_done(&x);

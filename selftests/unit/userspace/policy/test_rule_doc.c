@@ -268,6 +268,41 @@ static void json_body(void **state)
 }
 
 /* Long lists end in one fault, not in memory. */
+/* One document that is a tree already: the same rules, faults without lines, and nothing kept of a bad one. */
+static void tree(void **state)
+{
+	static const char head[] = "{\"apiVersion\":\"cellwall.io/v1alpha1\",\"kind\":\"ClusterAccessRule\","
+		"\"metadata\":{\"name\":\"r\"},\"spec\":{\"from\":[{\"any\":true}],\"to\":[{\"namespace\":\"data\"}],\"action\":";
+	static const struct { const char *tail, *at; int r; } t[] = {
+		{ "\"block\"}}", NULL, 0 },
+		{ "\"deny\"}}", "ClusterAccessRule r, spec.action: \"deny\"", -EINVAL },
+		{ "\"block\",\"port\":1}}", "ClusterAccessRule r, spec.port", -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct rule_docs d = {};
+		struct fail_list f = {};
+		char text[512];
+		cJSON *j;
+
+		snprintf(text, sizeof(text), "%s%s", head, t[i].tail);
+		j = cJSON_Parse(text);
+		assert_non_null(j);
+		assert_int_equal(rule_doc_parse(j, "ClusterAccessRule r", &f, &d), t[i].r);
+		assert_int_equal(d.nrules, t[i].r == 0);
+		assert_int_equal(f.n, t[i].r != 0);
+		if (t[i].at)
+			assert_string_equal(f.items[0].at, t[i].at);
+		else
+			assert_int_equal(d.rules[0].action, CW_ACT_BLOCK);
+		cJSON_Delete(j);
+		rule_docs_done(&d);
+		fail_list_done(&f);
+	}
+	assert_int_equal(rule_doc_parse(NULL, "body", NULL, &(struct rule_docs){}), -EINVAL);
+}
+
 static void limits(void **state)
 {
 	struct rule_docs d = {};
@@ -305,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads),	 cmocka_unit_test(round_trip), cmocka_unit_test(many_files),
 		cmocka_unit_test(profile_names), cmocka_unit_test(json_body),  cmocka_unit_test(limits),
+		cmocka_unit_test(tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

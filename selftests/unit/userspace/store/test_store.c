@@ -164,10 +164,12 @@ static void inventory(void **state)
 	struct { int n; struct workload copy; char netns[64]; } got = { };
 	struct named_port port = { (char *)"http", 6, 8080 };
 	struct addr addrs[2] = { gen_addr("10.20.0.4"), gen_addr("fd00:20::4") };
+	struct container_image images[2] = { { (char *)"web:1.4", (char *)"sha256:01" }, { (char *)"proxy", NULL } };
 	struct workload w = { .ns = (char *)"shop", .name = (char *)"web-1", .uid = (char *)"u-1",
 			      .controller_kind = (char *)"Deployment", .controller_name = (char *)"web",
 			      .service_account = (char *)"sa", .node = (char *)"n1", .addrs = addrs, .naddrs = 2,
-			      .ports = &port, .nports = 1, .mode_label = (char *)"alert" };
+			      .ports = &port, .nports = 1, .mode_label = (char *)"alert",
+			      .images = images, .nimages = 2 };
 	struct namespace ns = { .name = (char *)"shop" };
 	struct store *s = scratch_open(*state);
 	uint32_t sum = 0;
@@ -198,6 +200,11 @@ static void inventory(void **state)
 	assert_memory_equal(got.copy.addrs, addrs, sizeof(addrs));
 	assert_int_equal(got.copy.ports[0].port, 8080);
 	assert_string_equal(got.copy.ports[0].name, "http");
+	assert_int_equal(got.copy.nimages, 2);
+	assert_string_equal(got.copy.images[0].name, "web:1.4");
+	assert_string_equal(got.copy.images[0].digest, "sha256:01");
+	assert_string_equal(got.copy.images[1].name, "proxy");
+	assert_null(got.copy.images[1].digest);
 	assert_int_equal(store_namespace_each(s, count_namespace, &n), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(store_ident_each(s, count_ident, &sum), 0);

@@ -3,7 +3,7 @@
 
 #include "base/htab.h"
 #include "selftests/unit/userspace/store/scratch.h"
-#include "store/doc.h"
+#include "policy/model_doc.h"
 
 static char *text_dup(const char *s)
 {
@@ -101,11 +101,11 @@ static char *state_text(const struct policy_state *s)
 
 	assert_non_null(out);
 	for (size_t i = 0; i < s->nrules; i++)
-		all[n++] = store_doc_of_rule(&s->rules[i]);
+		all[n++] = model_doc_of_rule(&s->rules[i]);
 	for (size_t i = 0; i < s->nmodes; i++)
-		all[n++] = store_doc_of_mode(&s->modes[i]);
+		all[n++] = model_doc_of_mode(&s->modes[i]);
 	for (size_t i = 0; i < s->nquarantines; i++)
-		all[n++] = store_doc_of_quarantine(&s->quarantines[i]);
+		all[n++] = model_doc_of_quarantine(&s->quarantines[i]);
 	qsort(all, n, sizeof(*all), text_cmp);
 	for (size_t i = 0; i < n; i++) {
 		assert_non_null(all[i]);
