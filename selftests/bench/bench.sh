@@ -11,3 +11,4 @@ for n in ${BENCH_ENTRIES:-10 10000 60000}; do
 		"$O/bpf/cw_tc.bpf.o" "$O/bench/ref.bpf.o" "$O/bench/walk.bpf.o"
 done
 make -s O="$O" bench-compile
+make -s O="$O" bench-fleet

@@ -24,3 +24,14 @@ bench-compile: $(O)/bench/compile $(O)/bench/policies
 	$(Q)$(O)/bench/compile
 	$(Q)$(O)/bench/policies
 .PHONY: bench-compile
+
+bench_fleet_ROOMS := fleet wire policy identity base
+$(O)/obj/selftests/bench/bench_fleet.o: ROOM_CFLAGS = $(call pkg_cflags,libcjson libuv openssl)
+$(O)/bench/fleet: $(O)/obj/selftests/bench/bench_fleet.o $(patsubst %,$(O)/lib/%.a,$(bench_fleet_ROOMS))
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call room_libs,$(bench_fleet_ROOMS))
+BENCH_NODES ?= 5000
+bench-fleet: $(O)/bench/fleet ## one controller's end and BENCH_NODES (5000) agents that speak the real protocol
+	$(Q)$(O)/bench/fleet $(BENCH_NODES)
+.PHONY: bench-fleet
