@@ -78,15 +78,7 @@ static int target_of(const struct ref *r, struct mode_setting *m)
 
 static struct mode_setting *find_setting(struct policy_state *st, const struct mode_setting *m)
 {
-	for (size_t i = 0; i < st->nmodes; i++) {
-		struct mode_setting *o = &st->modes[i];
-
-		if (o->scope == m->scope && str_eq(o->ns, m->ns) && str_eq(o->workload, m->workload) &&
-		    str_eq(o->controller_name, m->controller_name) &&
-		    (m->scope != MODE_CONTROLLER || same_kind(o->controller_kind, m->controller_kind)))
-			return o;
-	}
-	return NULL;
+	return state_mode_on(st, m, 0);
 }
 
 static int bad_target(struct api *a, const char *at, const char *text)
@@ -272,18 +264,25 @@ static int body_mode(struct api *a, const cJSON *body, bool *has_mode, enum cw_m
 	return 0;
 }
 
-static int set_one(struct policy_state *st, const struct ref *r, bool has_mode, enum cw_mode mode, enum cw_action dflt)
+static int set_one(struct policy_state *st, const struct ref *r, bool has_mode, enum cw_mode mode, enum cw_action dflt,
+		   struct fail_list *f)
 {
 	struct mode_setting key, copy = {}, *s;
 	int e;
 
 	(void)target_of(r, &key); /* checked when it was read */
 	s = find_setting(st, &key);
-	if (s) {
-		if (has_mode)
-			s->mode = mode;
-		if (dflt)
-			s->dflt = dflt;
+	if (s) { /* of several profiles the strictest holds: all say the same from now on */
+		for (; s; s = state_mode_on(st, &key, (size_t)(s - st->modes) + 1)) {
+			if (dflt && mode_is_label(s))
+				return fail_add(f, -EINVAL, "mode.label", key.ns, "a mode alone",
+						"kubectl apply a ModeProfile with this target, mode and default",
+						"the mode of this namespace is set by its label, which says nothing of a default");
+			if (has_mode)
+				s->mode = mode;
+			if (dflt)
+				s->dflt = dflt;
+		}
 		return 0;
 	}
 	if (!has_mode) { /* only the default: the mode stays what it is now */
@@ -321,7 +320,7 @@ int api_mode_set(struct api *a, cJSON **ret)
 	e = e ?: read_refs(a, body, true, &refs, &joined);
 	e = e ?: change_req_begin(a, &q);
 	for (size_t i = 0; i < refs.n && !e; i++)
-		e = set_one(&q.next, &refs.v[i], has_mode, mode, dflt);
+		e = set_one(&q.next, &refs.v[i], has_mode, mode, dflt, &a->f);
 	if (e)
 		return e;
 	q.what = text_fmt("mode %s%s%s on %s", has_mode ? cw_mode_str(mode) : "",
@@ -350,7 +349,8 @@ int api_mode_unset(struct api *a, cJSON **ret)
 		(void)target_of(&refs.v[i], &key); /* checked when it was read */
 		s = find_setting(&q.next, &key);
 		if (s) {
-			state_mode_del(&q.next, (size_t)(s - q.next.modes));
+			for (; s; s = find_setting(&q.next, &key))
+				state_mode_del(&q.next, (size_t)(s - q.next.modes));
 			continue;
 		}
 		snprintf(at, sizeof(at), "body.refs[%zu]", i);

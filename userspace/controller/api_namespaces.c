@@ -9,6 +9,7 @@
 #include "controller/api_routes.h"
 #include "controller/change.h"
 #include "controller/inventory.h"
+#include "controller/kube_hook.h"
 
 static size_t workloads_in(const struct policy_state *st, const char *ns)
 {
@@ -121,13 +122,21 @@ static bool same_labels(const struct labels *a, const struct labels *b)
 	return x && y && !strcmp(x, y);
 }
 
-int namespace_put(struct controller *c, const struct namespace *n, bool from_file)
+static struct namespace *declared_namespace(const struct controller *c, const char *name)
 {
-	struct namespace *o = (struct namespace *)state_namespace(&c->state, n->name), copy = {};
+	const struct declared *d = controller_declared(c, name, "");
+
+	return d && d->at < c->state.nnamespaces ? &c->state.namespaces[d->at] : NULL;
+}
+
+int namespace_put(struct controller *c, const struct namespace *n, enum inventory_source source)
+{
+	struct namespace *o = declared_namespace(c, n->name), copy = {};
 	int e = namespace_copy(n, &copy);
 
-	if (!e && !from_file)
+	if (!e && source == INVENTORY_API)
 		e = store_namespace_put(c->store, n);
+	e = e ?: inventory_declare(c, n->name, "", NULL, source);
 	if (e) {
 		namespace_done(&copy);
 		return e;
@@ -137,10 +146,42 @@ int namespace_put(struct controller *c, const struct namespace *n, bool from_fil
 		*o = copy;
 	} else {
 		e = state_namespace_add(&c->state, &copy);
+		if (!e)
+			controller_declared(c, n->name, "")->at = c->state.nnamespaces - 1;
 		namespace_done(&copy);
 	}
 	controller_dirty(c);
 	return e;
+}
+
+int namespace_remove(struct controller *c, const char *name)
+{
+	struct namespace *n = declared_namespace(c, name), *last;
+	bool by_hand;
+	size_t at;
+	int e;
+
+	if (!n)
+		return -ENOENT;
+	by_hand = controller_declared(c, name, "")->source != INVENTORY_KUBE;
+	if (controller_declared(c, name, "")->source == INVENTORY_API) {
+		e = store_namespace_del(c->store, name);
+		if (e && e != -ENOENT)
+			return e;
+	}
+	inventory_forget(c, name, "");
+	at = (size_t)(n - c->state.namespaces);
+	last = &c->state.namespaces[c->state.nnamespaces - 1];
+	namespace_done(n);
+	if (n != last) { /* the last one takes its place */
+		*n = *last;
+		controller_declared(c, n->name, "")->at = at;
+	}
+	c->state.nnamespaces--;
+	if (by_hand)
+		kube_released(c->kube, "namespace", name, "");
+	controller_dirty(c);
+	return 0;
 }
 
 int api_namespace_put(struct api *a, cJSON **ret)
@@ -163,7 +204,8 @@ int api_namespace_put(struct api *a, cJSON **ret)
 		return fail_add(&a->f, -EINVAL, "namespace.name", at, "a DNS label of at most 63 characters", NULL,
 				"this is not a namespace name");
 	}
-	e = body_labels(&a->f, body, "body", "labels", &n.labels);
+	e = inventory_by_hand(controller_declared(a->c, name, ""), "namespace", name, &a->f);
+	e = e ?: body_labels(&a->f, body, "body", "labels", &n.labels);
 	if (e)
 		return e;
 	n.name = strdup(name);
@@ -171,7 +213,7 @@ int api_namespace_put(struct api *a, cJSON **ret)
 		return -ENOMEM;
 	op = !old ? '+' : same_labels(&old->labels, &n.labels) ? '=' : '~';
 	if (dry != 1 && op != '=') {
-		e = namespace_put(a->c, &n, false);
+		e = namespace_put(a->c, &n, INVENTORY_API);
 		if (e)
 			return e;
 		(void)controller_flush(a->c); /* refused: status says so, and the timer tries again */
@@ -196,15 +238,18 @@ int api_namespace_del(struct api *a, cJSON **ret)
 	if (!old)
 		return fail_add(&a->f, -ENOENT, "ref.not-found", at, "a namespace that is declared", NULL,
 				"no such namespace");
+	e = inventory_by_hand(controller_declared(a->c, name, ""), "namespace", name, &a->f);
+	if (e)
+		return e;
 	if (workloads_in(&a->c->state, name))
 		return fail_add(&a->f, -EBUSY, "namespace.in-use", at, "a namespace without workloads", next,
 				"%zu workloads are in it", workloads_in(&a->c->state, name));
 	if (dry != 1) {
-		e = store_namespace_del(a->c->store, name);
-		if (e && e != -ENOENT)
+		auto_free char *copy = strdup(name);
+
+		e = copy ? namespace_remove(a->c, copy) : -ENOMEM;
+		if (e)
 			return e;
-		state_namespace_del(&a->c->state, (size_t)(old - a->c->state.namespaces));
-		controller_dirty(a->c);
 		(void)controller_flush(a->c); /* as above */
 	}
 	*ret = namespace_plan(a, name, '-', dry == 1);

@@ -18,6 +18,7 @@ const struct api_route api_routes[] = {
 	{ HTTP_GET, "/v1/config", R, api_config },
 	{ HTTP_POST, "/v1/drain", W, api_drain },
 	{ HTTP_GET, "/v1/guards", R, api_guard_list },
+	{ HTTP_GET, "/v1/nodes", R, api_node_list },
 	{ HTTP_GET, "/v1/ready", R, api_ready },
 	{ HTTP_GET, "/v1/workloads", R, api_workload_list },
 	{ HTTP_POST, "/v1/workloads", W, api_workload_add },

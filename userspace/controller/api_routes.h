@@ -10,6 +10,7 @@ int api_counters(struct api *a, cJSON **ret);
 int api_config(struct api *a, cJSON **ret);
 int api_drain(struct api *a, cJSON **ret);
 int api_guard_list(struct api *a, cJSON **ret);
+int api_node_list(struct api *a, cJSON **ret);
 int api_ready(struct api *a, cJSON **ret);
 
 int api_workload_list(struct api *a, cJSON **ret);

@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "controller/api_routes.h"
 #include "controller/change.h"
+#include "controller/inventory.h"
 #include "controller/services.h"
 #include "policy/rule_doc.h"
 
@@ -30,13 +31,14 @@ static void endpoint(cJSON *arr, const struct addr *a, const char *ns, const cha
 
 static cJSON *view_service(const struct controller *c, const struct service *s)
 {
+	const struct declared *d = service_declared(c, s->ns, s->name);
 	cJSON *o = service_to_json(s), *arr;
 	size_t n = 0, ready = 0;
 
 	if (!o)
 		return NULL;
 	put_free(o, "ref", service_ref(s));
-	put_str(o, "source", service_from_file(c, s->ns, s->name) ? "file" : "api");
+	put_str(o, "source", inventory_source_str(d ? d->source : INVENTORY_API));
 	arr = cJSON_AddArrayToObject(o, "endpoints");
 	for (size_t i = 0; s->selector.set && i < c->state.nworkloads; i++) {
 		const struct workload *w = &c->state.workloads[i];
@@ -211,7 +213,7 @@ static int put_all(struct controller *c, const struct inputs *l, const char *ops
 		e = store_commit(c->store);
 	for (size_t i = 0; i < l->n && !e; i++)
 		if (ops[i] != '=')
-			e = service_put(c, &l->v[i], false);
+			e = service_put(c, &l->v[i], INVENTORY_API);
 	return e;
 }
 
@@ -232,11 +234,11 @@ int api_service_add(struct api *a, cJSON **ret)
 	if (!ops)
 		return -ENOMEM;
 	for (size_t i = 0; i < l.n; i++) {
-		const struct service *o = state_service(&c->state, l.v[i].ns, l.v[i].name);
+		const struct service *o = controller_service(c, l.v[i].ns, l.v[i].name);
 
-		if (o && service_from_file(c, o->ns, o->name))
-			return fail_add(&a->f, -EEXIST, "service.in-file", l.v[i].name, "a name the inventory file does not use",
-					"change the inventory file", "the service is declared by the inventory file");
+		e = inventory_by_hand(service_declared(c, l.v[i].ns, l.v[i].name), "service", l.v[i].name, &a->f);
+		if (e)
+			return e;
 		ops[i] = !o ? '+' : service_same(o, &l.v[i]) ? '=' : '~';
 	}
 	e = services_check(c, l.v, l.n, &a->f);
@@ -255,7 +257,7 @@ int api_service_add(struct api *a, cJSON **ret)
 int api_service_del(struct api *a, cJSON **ret)
 {
 	const char *ns = http_request_param(a->rq, "namespace"), *name = http_request_param(a->rq, "name");
-	const struct service *s = state_service(&a->c->state, ns, name);
+	const struct service *s = controller_service(a->c, ns, name);
 	auto_cleanup(inputs_done) struct inputs l = {};
 	struct service copy = {};
 	int dry, e = api_q_bool(a, "dryRun", &dry);
@@ -264,9 +266,9 @@ int api_service_del(struct api *a, cJSON **ret)
 		return e;
 	if (!s)
 		return no_service(a, ns, name);
-	if (service_from_file(a->c, ns, name))
-		return fail_add(&a->f, -EEXIST, "service.in-file", name, "a service the API declared", "change the inventory file",
-				"the service is declared by the inventory file");
+	e = inventory_by_hand(service_declared(a->c, ns, name), "service", name, &a->f);
+	if (e)
+		return e;
 	e = service_copy(s, &copy);
 	if (e || vec_push(&l, copy)) {
 		service_done(&copy);

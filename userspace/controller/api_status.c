@@ -9,6 +9,7 @@
 #include "base/strparse.h"
 #include "controller/api_routes.h"
 #include "controller/change.h"
+#include "controller/kube_hook.h"
 #include "controller/inventory.h"
 #include "controller/kpolicies.h"
 #include "controller/view.h"
@@ -497,7 +498,7 @@ int api_status(struct api *a, cJSON **ret)
 		return -ENOMEM;
 	put_str(o, "cluster", c->cluster);
 	put_str(o, "version", CW_VERSION);
-	put_str(o, "role", "all");
+	nodes_status(c, o);
 	put_time(o, "time", controller_now(c));
 	put_ms(o, "uptimeMs", controller_now(c) - c->started_ns);
 	put_num(o, "generation", (double)c->state.generation);
@@ -511,6 +512,7 @@ int api_status(struct api *a, cJSON **ret)
 	window_json(c, o);
 	put_num(o, "loss", (double)controller_loss(c, NULL));
 	sums_json(c, o);
+	put_item(o, "kubernetes", kube_json(c->kube));
 	k = cJSON_AddObjectToObject(o, "store");
 	store_json(c, k);
 	if (c->ops->counters)

@@ -81,7 +81,7 @@ static cJSON *view_workload(struct controller *c, const struct workload *w)
 		put_push(k, p);
 	}
 	put_str(o, "netns", d ? d->netns : NULL);
-	put_str(o, "source", d && d->from_file ? "file" : "api");
+	put_str(o, "source", inventory_source_str(d ? d->source : INVENTORY_API));
 	cJSON_AddBoolToObject(o, "attached", d && d->attached);
 	put_str(o, "mode", cw_mode_str(mode));
 	put_str(o, "modeFrom", mode_from_word(&c->state, w));
@@ -242,7 +242,7 @@ static void workload_rules(struct api *a, const struct workload *w, cJSON *o)
 int api_workload_show(struct api *a, cJSON **ret)
 {
 	const char *ns = http_request_param(a->rq, "namespace"), *name = http_request_param(a->rq, "name");
-	const struct workload *w = state_workload(&a->c->state, ns, name);
+	const struct workload *w = controller_workload(a->c, ns, name);
 	auto_free char *group = NULL;
 	size_t pending = 0;
 	cJSON *o;
@@ -352,7 +352,8 @@ static int attach_all(struct api *a, struct inputs *l, cJSON *warn)
 		char where[512];
 		int e;
 
-		if (in->op != '+' || !c->ops->workload_attach)
+		/* Without a place it is attached when the container runtime names it. */
+		if (in->op != '+' || !in->in.netns || !c->ops->workload_attach)
 			continue;
 		e = c->ops->workload_attach(c->node, &in->in.w, in->in.netns, &own);
 		if (e >= 0)
@@ -392,10 +393,10 @@ static int put_all(struct controller *c, struct inputs *l)
 
 		if (in->op == '=')
 			continue;
-		e = inventory_put(c, &in->in.w, in->in.netns, false);
+		e = inventory_put(c, &in->in.w, in->in.netns, INVENTORY_API);
 		d = controller_declared(c, in->in.w.ns, in->in.w.name);
 		if (d && in->op == '+')
-			d->attached = true;
+			d->attached = in->in.netns != NULL;
 	}
 	if (e)
 		store_rollback(c->store);
@@ -429,9 +430,9 @@ int api_workload_add(struct api *a, cJSON **ret)
 		struct input *in = &l.v[i];
 		const struct declared *d = controller_declared(c, in->in.w.ns, in->in.w.name);
 
-		if (d && d->from_file)
-			return fail_add(&a->f, -EEXIST, "workload.in-file", in->in.w.name, "a name the inventory file does not use",
-					"change the inventory file", "the workload is declared by the inventory file");
+		e = inventory_by_hand(d, "workload", in->in.w.name, &a->f);
+		if (e)
+			return e;
 		in->op = !d ? '+' : inventory_same(c, &in->in.w, in->in.netns) ? '=' : '~';
 		add += in->op == '+';
 	}
@@ -453,7 +454,7 @@ int api_workload_add(struct api *a, cJSON **ret)
 	*ret = workload_plan(a, &l, false, "workload add");
 	items = cJSON_AddArrayToObject(*ret, "items");
 	for (size_t i = 0; i < l.n; i++) {
-		const struct workload *w = state_workload(&c->state, l.v[i].in.w.ns, l.v[i].in.w.name);
+		const struct workload *w = controller_workload(c, l.v[i].in.w.ns, l.v[i].in.w.name);
 
 		if (w)
 			put_push(items, view_workload(c, w));
@@ -477,9 +478,9 @@ int api_workload_del(struct api *a, cJSON **ret)
 		return e;
 	if (!d)
 		return no_workload(a, ns, name);
-	if (d->from_file)
-		return fail_add(&a->f, -EEXIST, "workload.in-file", name, "a workload declared through the API",
-				"change the inventory file", "the workload is declared by the inventory file");
+	e = inventory_by_hand(d, "workload", name, &a->f);
+	if (e)
+		return e;
 	in.in.w.ns = strdup(ns);
 	in.in.w.name = strdup(name);
 	if (!in.in.w.ns || !in.in.w.name || vec_push(&l, in)) {

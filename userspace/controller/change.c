@@ -12,13 +12,46 @@
 #include "base/log.h"
 #include "base/strparse.h"
 #include "controller/kpolicies.h"
+#include "controller/kube_hook.h"
 #include "controller/plan.h"
 #include "controller/rule_apply.h"
 #include "controller/view.h"
 #include "store/store_access.h"
 
+/* Gives st the inventory of `from`, or none. */
+static void inventory_of(const struct policy_state *from, struct policy_state *st)
+{
+	static const struct policy_state none;
+
+	from = from ? from : &none;
+	st->workloads = from->workloads;
+	st->nworkloads = from->nworkloads;
+	st->namespaces = from->namespaces;
+	st->nnamespaces = from->nnamespaces;
+	st->services = from->services;
+	st->nservices = from->nservices;
+	st->nodes = from->nodes;
+	st->nnodes = from->nnodes;
+}
+
+int change_req_state(const struct controller *c, struct change_req *q)
+{
+	struct policy_state part = c->state;
+	int e;
+
+	inventory_of(NULL, &part);
+	e = policy_state_copy(&part, &q->next);
+	if (e)
+		return e;
+	inventory_of(&c->state, &q->next);
+	q->borrowed = true;
+	return 0;
+}
+
 void change_req_done(struct change_req *q)
 {
+	if (q->borrowed)
+		inventory_of(NULL, &q->next);
 	free(q->what);
 	free(q->undo);
 	policy_state_done(&q->next);
@@ -87,7 +120,7 @@ int change_req_begin(struct api *a, struct change_req *q)
 	q->via = "api";
 	/* What waits in the inventory belongs to the state that the change is planned on. */
 	(void)controller_flush(a->c); /* a refusal is kept in sync_error and seen again below */
-	return policy_state_copy(&a->c->state, &q->next);
+	return change_req_state(a->c, q);
 }
 
 int change_run(struct api *a, struct change_req *q, struct cJSON **ret)
@@ -283,6 +316,11 @@ static int put_in_force(struct controller *c, struct change_req *q, const struct
 	}
 	old = c->state;
 	c->state = q->next;
+	if (q->borrowed)
+		inventory_of(NULL, &old);
+	else
+		c->workload_room = 0; /* a copy is as long as it needs to be */
+	q->borrowed = false;
 	q->next = (struct policy_state){ .generation = c->state.generation };
 	policy_state_done(&old);
 	c->shadow_stale = true;
@@ -293,6 +331,7 @@ static int put_in_force(struct controller *c, struct change_req *q, const struct
 	} else if (q->is_revert && c->window.generation && q->reverted <= c->window.generation) {
 		memset(&c->window, 0, sizeof(c->window));
 	}
+	kube_committed(c->kube, q, &p->items);
 	if (change_sync_decisions(c, q->who) && store_access_flush(c->store, c->book))
 		c->store_errors++; /* the book keeps its marks: written with the next drain */
 	*ret_until = until;
@@ -326,8 +365,10 @@ int change_make(struct controller *c, struct change_req *q, struct fail_list *f,
 
 	if (!q->what)
 		return -ENOMEM;
-	e = check_stale(c, q, f);
+	e = kube_may_change(c->kube, q->what, f);
+	e = e ?: check_stale(c, q, f);
 	e = e ?: check_window(c, q, f);
+	e = e ?: kube_name_modes(c->kube, &q->next);
 	if (e)
 		return e;
 	if (q->next.nrules + q->next.nkpolicies > STATE_RULES_MAX)

@@ -25,6 +25,7 @@ struct change_req {
 	char *what;			/* one line for the history; owned */
 	const char *who, *via;
 	struct policy_state next;	/* owned; a copy of the state with the change made */
+	bool borrowed;			/* its inventory is that of the state: see change_req_state() */
 	bool dry_run, accept_not_ready;
 	bool has_if;
 	uint64_t if_generation;
@@ -36,11 +37,17 @@ struct change_req {
 	size_t files, documents;
 	bool is_revert;			/* of `reverted`: no readiness asked, the window closes */
 	uint64_t reverted;
+	bool no_replay;			/* recorded accesses are not asked: there are many, and nobody reads the plan first */
 	bool keep_window;		/* quarantine: an open window stays as it is, without a warning */
 	struct cJSON *skipped;		/* array for the plan; owned */
 	struct cJSON *still_blocked;	/* likewise */
 };
 void change_req_done(struct change_req *q);
+/*
+ * Copies the state into q->next, but for the inventory, which a change does not touch: a large
+ * cluster's is borrowed until the change is made or dropped, within one call. 0 or -ENOMEM.
+ */
+int change_req_state(const struct controller *c, struct change_req *q);
 const char *flows_str(enum policy_flows f); /* cut, reset, keep */
 /* Reads dryRun, ifGeneration, confirm, accept, flows from the query; copies the state into q->next. */
 int change_req_begin(struct api *a, struct change_req *q);
@@ -74,6 +81,11 @@ int state_diff(const struct policy_state *old, const struct policy_state *next, 
 	       struct change_items *ret);
 /* Copies rules, modes and quarantines (those only if with_quarantine) of `from` into `st`. */
 int state_take(const struct policy_state *from, bool with_quarantine, struct policy_state *st);
+/* The next setting on the same target at or behind index i, or NULL. */
+struct mode_setting *state_mode_on(struct policy_state *st, const struct mode_setting *target, size_t i);
+/* A setting that stands for a namespace's label cellwall.io/mode is called label/NAMESPACE. */
+#define MODE_LABEL_NAME "label/"
+bool mode_is_label(const struct mode_setting *m);
 /* Ref of what a setting is set on; malloc'ed. */
 char *mode_setting_ref(const struct mode_setting *m);
 char *quarantine_ref(const struct quarantine *q);

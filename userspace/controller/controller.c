@@ -13,9 +13,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "controller/change.h"
 #include "controller/inventory.h"
 #include "controller/judge.h"
+#include "controller/kube_hook.h"
 #include "controller/services.h"
 #include "controller/shadow.h"
 #include "flow/ready.h"
@@ -139,7 +141,7 @@ int controller_flush(struct controller *c)
 
 void controller_attach_pending(struct controller *c)
 {
-	for (size_t i = 0; i < c->state.nworkloads; i++) {
+	for (size_t i = 0; c->netns_declared && i < c->state.nworkloads; i++) {
 		const struct workload *w = &c->state.workloads[i];
 		struct declared *d = controller_declared(c, w->ns, w->name);
 		auto_cleanup(fail_list_done) struct fail_list f = {};
@@ -159,6 +161,8 @@ void controller_tick(struct controller *c)
 	if (c->window.generation && c->window.until_ns <= now)
 		change_window_expire(c);
 	quarantine_expire(c);
+	kube_tick(c->kube);
+	sink_receipts_flush(c);
 	controller_attach_pending(c);
 	if (access_book_tick(c->book, now) || store_access_flush(c->store, c->book))
 		c->store_errors++; /* marks are kept: written with the next drain or tick */
@@ -183,8 +187,10 @@ static int load_workload(void *arg, const struct workload *w, const char *netns)
 	struct workload copy = {};
 	int e = workload_copy(w, &copy);
 
-	e = e ?: inventory_declare(c, w->ns, w->name, netns, false);
+	e = e ?: inventory_declare(c, w->ns, w->name, netns, INVENTORY_API);
 	e = e ?: state_workload_add(&c->state, &copy);
+	if (!e)
+		controller_declared(c, w->ns, w->name)->at = c->state.nworkloads - 1;
 	e = e ?: access_book_workload_put(c->book, w);
 	workload_done(&copy);
 	return e;
@@ -196,7 +202,10 @@ static int load_namespace(void *arg, const struct namespace *n)
 	struct namespace copy = {};
 	int e = namespace_copy(n, &copy);
 
+	e = e ?: inventory_declare(c, n->name, "", NULL, INVENTORY_API);
 	e = e ?: state_namespace_add(&c->state, &copy);
+	if (!e)
+		controller_declared(c, n->name, "")->at = c->state.nnamespaces - 1;
 	namespace_done(&copy);
 	return e;
 }
@@ -231,6 +240,7 @@ static int state_config(struct controller *c, const struct controller_config *cf
 	}										\
 } while (0)
 	COPY_ARRAY(n->addrs, n->naddrs, cfg->node_addrs, cfg->nnode_addrs);
+	COPY_ARRAY(c->own_found, c->nown_found, cfg->node_addrs, cfg->nnode_addrs);
 	COPY_ARRAY(st->cluster_cidrs, st->ncluster_cidrs, cfg->cluster_cidrs, cfg->ncluster_cidrs);
 	COPY_ARRAY(c->write_uids, c->nwrite_uids, cfg->write_uids, cfg->nwrite_uids);
 	COPY_ARRAY(c->write_gids, c->nwrite_gids, cfg->write_gids, cfg->nwrite_gids);
@@ -293,9 +303,13 @@ static void declared_free(void *p)
 
 static void controller_free(struct controller *c)
 {
+	kube_free(c->kube);
 	judge_free(c->judge);
 	shadow_free(c->shadow);
 	access_book_free(c->book);
+	if (c->store)
+		sink_receipts_flush(c);
+	vec_done(&c->receipts);
 	if (c->store)
 		store_close(c->store);
 	policy_state_done(&c->state);
@@ -308,6 +322,8 @@ static void controller_free(struct controller *c)
 	free(c->routes);
 	free(c->write_uids);
 	free(c->write_gids);
+	free(c->own_found);
+	free(c->own_known);
 	free(c->cluster);
 	free(c->node_name);
 	free(c->inventory_path);
@@ -391,23 +407,52 @@ int controller_start(struct controller *c, struct fail_list *f)
 	return e;
 }
 
-int controller_node_addrs(struct controller *c, const struct addr *a, size_t n)
+static int addrs_take(struct addr **to, size_t *nto, const struct addr *a, size_t n)
 {
-	struct node_info *me = &c->state.nodes[0];
-	struct addr *copy;
+	struct addr *copy = reallocarray(NULL, n ? n : 1, sizeof(*a));
 
-	if (n == me->naddrs && (!n || !memcmp(a, me->addrs, n * sizeof(*a))))
-		return 0;
-	copy = reallocarray(NULL, n ? n : 1, sizeof(*a));
 	if (!copy)
 		return -ENOMEM;
 	if (n)
 		memcpy(copy, a, n * sizeof(*a));
-	free(me->addrs);
-	me->addrs = copy;
-	me->naddrs = n;
-	controller_dirty(c);
+	free(*to);
+	*to = copy;
+	*nto = n;
 	return 0;
+}
+
+/* Addresses of this node: as its agent found them, and those that only others know of. */
+static int own_addrs(struct controller *c)
+{
+	struct node_info *me = &c->state.nodes[0];
+	auto_free struct addr *all = reallocarray(NULL, c->nown_found + c->nown_known + 1, sizeof(*all));
+	size_t n = 0;
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->nown_found + c->nown_known; i++) {
+		const struct addr *a = i < c->nown_found ? &c->own_found[i] : &c->own_known[i - c->nown_found];
+		bool twice = false;
+
+		for (size_t k = 0; k < n; k++)
+			twice = twice || !memcmp(&all[k], a, sizeof(*a));
+		if (!twice)
+			all[n++] = *a;
+	}
+	if (n == me->naddrs && (!n || !memcmp(all, me->addrs, n * sizeof(*all))))
+		return 0;
+	controller_dirty(c);
+	return addrs_take(&me->addrs, &me->naddrs, all, n);
+}
+
+int controller_node_addrs(struct controller *c, const struct addr *a, size_t n)
+{
+	return addrs_take(&c->own_found, &c->nown_found, a, n) ?: own_addrs(c);
+}
+
+int controller_node_known(struct controller *c, const struct addr *a, size_t n)
+{
+	return addrs_take(&c->own_known, &c->nown_known, a, n) ?: own_addrs(c);
 }
 
 static void handle_closed(uv_handle_t *h)
@@ -423,6 +468,16 @@ static void handle_closed(uv_handle_t *h)
 		done(arg);
 }
 
+static void kube_closed(void *arg)
+{
+	struct controller *c = arg;
+
+	uv_close((uv_handle_t *)&c->tick, handle_closed);
+	uv_close((uv_handle_t *)&c->push, handle_closed);
+	uv_close((uv_handle_t *)&c->watch_delay, handle_closed);
+	uv_close((uv_handle_t *)&c->watch, handle_closed);
+}
+
 void controller_close(struct controller *c, void (*done)(void *arg), void *arg)
 {
 	if (!c || c->closing)
@@ -430,13 +485,12 @@ void controller_close(struct controller *c, void (*done)(void *arg), void *arg)
 	c->closing = true;
 	c->closed = done;
 	c->closed_arg = arg;
+	uv_timer_stop(&c->tick);
+	uv_timer_stop(&c->push);
 	stream_end_all(c);
 	if (store_access_flush(c->store, c->book))
 		log_err(-EIO, "cannot write the last accesses; they are counted again from the kernel");
 	if (hours_close(c))
 		log_warn(-EIO, "the figures of the last hour begin anew with the next start");
-	uv_close((uv_handle_t *)&c->tick, handle_closed);
-	uv_close((uv_handle_t *)&c->push, handle_closed);
-	uv_close((uv_handle_t *)&c->watch_delay, handle_closed);
-	uv_close((uv_handle_t *)&c->watch, handle_closed);
+	kube_close(c->kube, kube_closed, c);
 }

@@ -184,8 +184,11 @@ static int diff_rules(const struct policy_state *old, const struct policy_state 
 
 /* ---- modes ----------------------------------------------------------------------------------- */
 
+/* Profiles are told apart by their names: several may speak of one target. A command has none. */
 static bool same_target(const struct mode_setting *a, const struct mode_setting *b)
 {
+	if (str_set(a->name) && str_set(b->name) && !str_eq(a->name, b->name))
+		return false;
 	return a->scope == b->scope && str_eq(a->ns, b->ns) && str_eq(a->workload, b->workload) &&
 	       str_eq(a->controller_name, b->controller_name) &&
 	       (!str_set(a->controller_name) || same_kind(a->controller_kind, b->controller_kind));

@@ -25,8 +25,12 @@ static int check_clash(struct controller *c, const struct rule_docs *d, struct f
 		const struct declared *o = controller_declared(c, w->ns, w->name);
 		char at[512], next[400];
 
-		if (!o || o->from_file)
+		if (!o || o->source == INVENTORY_FILE)
 			continue;
+		if (o->source == INVENTORY_KUBE) {
+			e = inventory_by_hand(o, "workload", w->name, f);
+			continue;
+		}
 		snprintf(at, sizeof(at), "%.200s:%u, workload %.63s/%.200s", d->workloads_at[i].file, d->workloads_at[i].line,
 			 w->ns, w->name);
 		snprintf(next, sizeof(next), "cellwall workload remove %.63s/pod/%.253s", w->ns, w->name);
@@ -35,15 +39,26 @@ static int check_clash(struct controller *c, const struct rule_docs *d, struct f
 	}
 	for (size_t i = 0; i < d->nservices; i++) {
 		const struct service *s = &d->services[i];
+		const struct declared *o = service_declared(c, s->ns, s->name);
 		char at[512], next[400];
 
-		if (!state_service(&c->state, s->ns, s->name) || service_from_file(c, s->ns, s->name))
+		if (!o || o->source == INVENTORY_FILE)
 			continue;
+		if (o->source == INVENTORY_KUBE) {
+			e = inventory_by_hand(o, "service", s->name, f);
+			continue;
+		}
 		snprintf(at, sizeof(at), "%.200s:%u, service %.63s/%.63s", d->services_at[i].file, d->services_at[i].line, s->ns,
 			 s->name);
 		snprintf(next, sizeof(next), "cellwall service remove %.63s/svc/%.63s", s->ns, s->name);
 		e = fail_add(f, -EEXIST, "service.declared", at, "a name the API does not use", next,
 			     "the service is declared through the API");
+	}
+	for (size_t i = 0; i < d->nnamespaces; i++) {
+		const struct declared *o = controller_declared(c, d->namespaces[i].name, "");
+
+		if (o && o->source == INVENTORY_KUBE)
+			e = inventory_by_hand(o, "namespace", d->namespaces[i].name, f);
 	}
 	return e;
 }
@@ -55,7 +70,8 @@ static int put_services(struct controller *c, const struct rule_docs *d, size_t 
 	for (size_t i = c->state.nservices; i-- > 0 && !e;) {
 		const struct service *s = &c->state.services[i];
 		auto_free char *ns = NULL, *name = NULL;
-		bool kept = !service_from_file(c, s->ns, s->name);
+		const struct declared *o = service_declared(c, s->ns, s->name);
+		bool kept = !o || o->source != INVENTORY_FILE;
 
 		for (size_t k = 0; k < d->nservices && !kept; k++)
 			kept = str_eq(d->services[k].ns, s->ns) && str_eq(d->services[k].name, s->name);
@@ -71,7 +87,7 @@ static int put_services(struct controller *c, const struct rule_docs *d, size_t 
 
 		if (o && service_same(o, &d->services[i]))
 			continue;
-		e = service_put(c, &d->services[i], true);
+		e = service_put(c, &d->services[i], INVENTORY_FILE);
 		*put += !e;
 	}
 	return e;
@@ -85,7 +101,7 @@ static int remove_missing(struct controller *c, const struct rule_docs *d, size_
 		const struct workload *w = &c->state.workloads[i];
 		const struct declared *o = controller_declared(c, w->ns, w->name);
 		auto_free char *ns = NULL, *name = NULL;
-		bool kept = !o || !o->from_file;
+		bool kept = !o || o->source != INVENTORY_FILE;
 
 		for (size_t k = 0; k < d->nworkloads && !kept; k++)
 			kept = str_eq(d->workloads[k].w.ns, w->ns) && str_eq(d->workloads[k].w.name, w->name);
@@ -119,13 +135,13 @@ int inventory_load(struct controller *c, struct fail_list *f)
 	e = check_clash(c, &d, f);
 	e = e ?: remove_missing(c, &d, &removed);
 	for (size_t i = 0; i < d.nnamespaces && !e; i++)
-		e = namespace_put(c, &d.namespaces[i], true);
+		e = namespace_put(c, &d.namespaces[i], INVENTORY_FILE);
 	for (size_t i = 0; i < d.nworkloads && !e; i++) {
 		const struct inventory_workload *w = &d.workloads[i];
 
 		if (inventory_same(c, &w->w, w->netns))
 			continue;
-		e = inventory_put(c, &w->w, w->netns, true);
+		e = inventory_put(c, &w->w, w->netns, INVENTORY_FILE);
 		put += !e;
 	}
 	e = e ?: put_services(c, &d, &svc);

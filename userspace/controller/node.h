@@ -38,17 +38,38 @@ struct node_flow {
 	enum cw_reason reason[2];
 	struct cw_verdict verdict[2];	/* what decided, by side; zero where none did */
 	char src_ref[320], dst_ref[320];	/* "shop/pod/web-1", an address, or a reserved word */
+	char node[64];				/* where it was seen; empty: the node that was asked */
+};
+
+/* How one way of an interface is judged. */
+struct node_guard_way {
+	const char *hook;	/* one of node_guard_hooks */
+	const char *state;	/* "guarded", "bypassable", "blind" */
+	char reason[128];
+	uint32_t sent, seen;	/* probe packets of the last round; sent 0: none could be sent */
+};
+
+/* Where an interface is judged; "A / B": from the workload at A, to it at B. "-": nowhere (yet). */
+#define NODE_GUARD_HOOKS 12u
+static const char *const node_guard_hooks[NODE_GUARD_HOOKS] = {
+	"tcx host", "clsact host", "tcx pod", "clsact pod", "xdp host", "xdp pod", "xdp host / tcx host",
+	"xdp host / clsact host", "tcx host / tcx pod", "clsact host / clsact pod", "xdp host / tcx pod",
+	"xdp host / clsact pod",
 };
 
 /* One attachment or the lack of it (guard map). */
 struct node_guard {
+	char node[64];		/* empty: the node that was asked */
 	char workload[320];	/* "shop/pod/web-1" */
 	char iface[16];
 	uint32_t ifindex;
-	const char *hook;	/* "tcx host", "clsact host", "tcx pod", "clsact pod", "-" */
+	const char *hook;	/* one of node_guard_hooks, or "-" */
 	const char *state;	/* "guarded", "bypassable", "blind" */
 	char reason[128];	/* proof, or why blind */
 	int64_t start_gap_ns;	/* interface seen to attached; -1 not measured */
+	char wiring[16];	/* "bridge", "routed", "switch", "macvlan", "peer-redirect", ... */
+	struct node_guard_way way[2];	/* from the workload, to it; words NULL: not told */
+	int64_t proof_ns;	/* Unix time of the last round of probes; 0: none yet */
 };
 
 /*
@@ -83,6 +104,24 @@ struct node_fold {
 	uint64_t pair_flows, folded_flows, folded_drops, lost;
 };
 
+/* How a node stands towards the state that is wanted. */
+enum node_standing {
+	NODE_CURRENT,	/* has what was committed last */
+	NODE_BEHIND,	/* connected, and has not answered for it yet */
+	NODE_REFUSED,	/* answered that it keeps what it had */
+	NODE_LOST,	/* not connected: keeps enforcing what it has */
+};
+struct node_status {
+	char name[64], addr[64], software[32];
+	enum node_standing standing;
+	char reason[256];		/* why it is not current; "" */
+	bool local;			/* in the controller's own process */
+	unsigned version;		/* of the protocol; 0: none is spoken */
+	uint64_t revision, generation;	/* acknowledged; in force on the node */
+	int64_t connected_ns, seen_ns;	/* Unix time; connected_ns 0: not connected */
+	struct node_receipt receipt;	/* its last */
+};
+
 struct node_ops {
 	/* Compiles `next` and checks capacity; nothing is in force yet. 0, or a negative errno with
 	 * the fault in f and the receipt saying why. One prepared state at a time. */
@@ -104,6 +143,8 @@ struct node_ops {
 	/* Attach a declared workload: netns by name or path. -ENOENT, -EAGAIN (no interface yet). */
 	int (*workload_attach)(void *node, const struct workload *w, const char *netns, struct fail_list *f);
 	int (*workload_detach)(void *node, const char *ns, const char *name);
+	/* Every node behind this one, by name; NULL: there is only the one. Stops when fn returns non-zero. */
+	int (*nodes)(void *node, int (*fn)(void *arg, const struct node_status *n), void *arg);
 };
 
 /* Reports from the node. Called on the loop thread. */
@@ -121,4 +162,11 @@ struct node_sink {
 	void (*note)(void *arg, const char *reason, const char *workload, const char *text);
 	/* Addresses of an attached workload as found in its namespace. */
 	void (*addresses)(void *arg, const char *ns, const char *name, const struct addr *a, size_t n);
+	/* The node's own addresses changed: they are `host`. May be NULL. */
+	void (*node_addresses)(void *arg, const struct addr *a, size_t n);
+	/* The node has news (addresses) that something waits for: hand it the state now, if it changed.
+	 * 0 or the errno of prepare. May be NULL. */
+	int (*push)(void *arg);
+	/* A node answered a commit after the call returned (nodes behind a wire). May be NULL. */
+	void (*receipt)(void *arg, const struct node_receipt *r);
 };

@@ -68,9 +68,19 @@ static enum cw_mode mode_of(const struct policy_state *st, const struct workload
 	return mode;
 }
 
+/* Only what changes a mode can move a workload to enforce; of a large cluster nobody is asked in vain. */
+static bool modes_change(const struct plan *p)
+{
+	for (size_t i = 0; i < p->items.n; i++)
+		if (p->items.v[i].op != '=' && !strcmp(p->items.v[i].kind, "mode"))
+			return true;
+	return false;
+}
+
 static int plan_needs(struct controller *c, const struct change_req *q, struct plan *p)
 {
 	struct htab *asked = htab_new();
+	bool any = modes_change(p);
 	int e = 0;
 
 	p->needs = cJSON_CreateArray();
@@ -78,7 +88,7 @@ static int plan_needs(struct controller *c, const struct change_req *q, struct p
 		htab_free(asked, NULL);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < q->next.nworkloads && !q->is_revert && !e; i++) {
+	for (size_t i = 0; any && i < q->next.nworkloads && !q->is_revert && !e; i++) {
 		const struct workload *w = &q->next.workloads[i];
 		const struct workload *same = i < c->state.nworkloads ? &c->state.workloads[i] : NULL;
 		const struct workload *old = same && str_eq(same->name, w->name) && str_eq(same->ns, w->ns) ?
@@ -114,8 +124,18 @@ static int plan_needs(struct controller *c, const struct change_req *q, struct p
 
 static bool anything_enforced(const struct policy_state *st)
 {
+	bool could = st->default_mode == CW_MODE_ENFORCE;
+
 	if (st->enforce_always)
 		return true;
+	for (size_t i = 0; i < st->nmodes && !could; i++)
+		could = st->modes[i].mode == CW_MODE_ENFORCE;
+	for (size_t i = 0; i < st->nnamespaces && !could; i++)
+		could = str_eq(labels_get(&st->namespaces[i].labels, "cellwall.io/mode"), "enforce");
+	for (size_t i = 0; i < st->nworkloads && !could; i++)
+		could = str_eq(st->workloads[i].mode_label, "enforce");
+	if (!could)
+		return false;
 	for (size_t i = 0; i < st->nworkloads; i++)
 		if (mode_of(st, &st->workloads[i]) == CW_MODE_ENFORCE)
 			return true;
@@ -132,7 +152,7 @@ int plan_make(struct controller *c, const struct change_req *q, struct plan *p)
 	if (e)
 		return e;
 	/* A quarantine must not wait for the history of a large cluster; its dry run may. */
-	if (!q->keep_window || q->dry_run) {
+	if ((!q->keep_window && !q->no_replay) || q->dry_run) {
 		e = replay_run(c->judge, c->book, &q->next, &all, &p->replay);
 		if (e)
 			return e;

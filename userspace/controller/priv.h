@@ -18,6 +18,7 @@
 #define HOUR_SLOTS 61u		/* minute totals kept, so that "in the last hour" can be said */
 
 struct judge;
+struct kube;
 struct shadow;
 struct stream;
 
@@ -33,11 +34,18 @@ struct found {
 struct guard_seen { int64_t noted_ns, last_ns; uint64_t count; };
 #define GUARD_SEEN_MAX 4096u
 
-/* Beside a workload of the state: where it is attached and who declared it. */
+/* Who said that something of the inventory exists. Only what the API declared is in the store. */
+enum inventory_source { INVENTORY_API, INVENTORY_FILE, INVENTORY_KUBE };
+const char *inventory_source_str(enum inventory_source s); /* api, file, kubernetes */
+
+/* Beside a workload, service or namespace of the state: who declared it, where it stands, where it
+ * is attached. */
 struct declared {
 	char *netns;
-	bool from_file;
+	enum inventory_source source;
 	bool attached;
+	bool found;	/* its addresses are those found in its network namespace */
+	size_t at;	/* index in the state's array; SIZE_MAX: not there yet */
 };
 
 /* Cumulative figures of a namespace at each of the last minutes. */
@@ -53,6 +61,8 @@ struct controller {
 	const struct node_ops *ops;
 	void *node;
 	char *cluster, *node_name, *inventory_path;
+	struct addr *own_found, *own_known; /* of this node: by its agent; by the cluster */
+	size_t nown_found, nown_known;
 	uid_t *write_uids; size_t nwrite_uids;
 	gid_t *write_gids; size_t nwrite_gids;
 	struct cJSON *(*config_json)(void *arg);
@@ -63,7 +73,9 @@ struct controller {
 	struct store *store;
 	struct access_book *book;
 	struct policy_state state;	/* desired, and in force when in_sync */
-	struct htab *declared;		/* "ns/name" -> struct declared */
+	size_t workload_room;		/* of the state's array beyond what is in it */
+	struct htab *declared;		/* "ns/name", "ns/svc/name", "ns/" -> struct declared */
+	size_t netns_declared;		/* of them with a network namespace to attach to */
 	struct judge *judge;		/* NULL: to be built */
 	bool judge_stale;		/* the inventory changed since it was set */
 	struct shadow *shadow;		/* NULL: none runs */
@@ -87,6 +99,7 @@ struct controller {
 	void *closed_arg;
 
 	struct found *found;
+	struct { struct node_receipt *v; size_t n, cap; } receipts; /* answers not written to the history yet */
 	struct htab *guarded;		/* "workload reason" -> struct guard_seen */
 	struct stream *streams;
 	struct htab *alert_counts;	/* alert number -> count last shown to followers */
@@ -94,6 +107,8 @@ struct controller {
 	int64_t hour_minute;		/* minute of the newest slot */
 	bool hours_primed;		/* totals from before the start are not of this hour */
 	uint64_t store_errors;
+
+	struct kube *kube;		/* NULL: Kubernetes is not used */
 
 	struct http_route *routes;	/* of api_routes, for the server */
 };
@@ -109,11 +124,15 @@ void controller_dirty(struct controller *c);
 /* Judge of the state in force; built when needed. */
 int controller_judge(struct controller *c, struct fail_list *f, struct judge **ret);
 struct declared *controller_declared(const struct controller *c, const char *ns, const char *name);
+/* As state_workload(&c->state, ...), without a search. */
+const struct workload *controller_workload(const struct controller *c, const char *ns, const char *name);
 /* Loss of a namespace (NULL: all): what could not be recorded as an access. */
 uint64_t controller_loss(const struct controller *c, const char *ns);
 /* Readiness of a namespace; items counted. */
 bool controller_ready(struct controller *c, const char *ns, struct cJSON **ret_item);
 
+/* What the cluster says of this node's addresses, beside what its agent finds. 0, -ENOMEM. */
+int controller_node_known(struct controller *c, const struct addr *a, size_t n);
 /* Attaches what is declared and not attached yet. */
 void controller_attach_pending(struct controller *c);
 /* stream.c */
@@ -131,7 +150,11 @@ int hours_close(struct controller *c);
 void hours_refresh(struct controller *c); /* before hours_last(): the totals as they are now */
 void hours_last(const struct controller *c, const char *ns, uint64_t *ret_would, uint64_t *ret_drop);
 void hours_free(struct controller *c);
+/* api_nodes.c: `role` and `nodes` of the status. */
+void nodes_status(struct controller *c, struct cJSON *o);
 /* sink.c */
+/* What nodes answered since, into the history: many at once. */
+void sink_receipts_flush(struct controller *c);
 extern const struct node_sink controller_node_sink;
 void sink_found_free(struct controller *c);
 bool sink_found_apply(struct controller *c);

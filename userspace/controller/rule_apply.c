@@ -108,10 +108,16 @@ static int put_mode(const struct mode_setting *doc, struct policy_state *next)
 	for (size_t i = 0; i < next->nmodes; i++) {
 		struct mode_setting *o = &next->modes[i];
 
+		if (str_set(o->name) && str_set(m.name) && str_eq(o->name, m.name))
+			goto take; /* it may speak of something else now */
+		/* One set by command is taken over; another profile stays beside this one. */
+		if (str_set(o->name) && str_set(m.name))
+			continue;
 		if (o->scope != m.scope || !str_eq(o->ns, m.ns) || !str_eq(o->workload, m.workload) ||
 		    !str_eq(o->controller_name, m.controller_name) ||
 		    (m.scope == MODE_CONTROLLER && !same_kind(o->controller_kind, m.controller_kind)))
 			continue;
+take:
 		mode_setting_done(o);
 		*o = m;
 		return 0;

@@ -11,6 +11,7 @@
 #include "controller/change.h"
 #include "controller/inventory.h"
 #include "controller/judge.h"
+#include "controller/kube_hook.h"
 #include "policy/rule_doc.h"
 
 const struct service *state_service(const struct policy_state *st, const char *ns, const char *name)
@@ -51,12 +52,18 @@ static const char *declared_name(const char *name, char out[80])
 	return out;
 }
 
-bool service_from_file(const struct controller *c, const char *ns, const char *name)
+const struct declared *service_declared(const struct controller *c, const char *ns, const char *name)
 {
 	char key[80];
-	const struct declared *d = controller_declared(c, ns, declared_name(name, key));
 
-	return d && d->from_file;
+	return controller_declared(c, ns, declared_name(name, key));
+}
+
+const struct service *controller_service(const struct controller *c, const char *ns, const char *name)
+{
+	const struct declared *d = service_declared(c, ns, name);
+
+	return d && d->at < c->state.nservices ? &c->state.services[d->at] : NULL;
 }
 
 bool service_same(const struct service *a, const struct service *b)
@@ -66,10 +73,10 @@ bool service_same(const struct service *a, const struct service *b)
 	return x && y && cJSON_Compare(x, y, true);
 }
 
-/* Into an array of a state; takes over what *s holds. */
-static int state_put(struct policy_state *st, struct service *s)
+/* Into an array of a state, in place of o or behind the others; takes over what *s holds. */
+static int state_put(struct policy_state *st, struct service *o, struct service *s)
 {
-	struct service *o = (struct service *)state_service(st, s->ns, s->name), *v;
+	struct service *v;
 
 	if (o) {
 		service_done(o);
@@ -85,60 +92,67 @@ static int state_put(struct policy_state *st, struct service *s)
 	return 0;
 }
 
-int service_put(struct controller *c, const struct service *s, bool from_file)
+/* Into the inventory; its entry among the declared knows the place. */
+static int put(struct controller *c, const struct service *s, enum inventory_source source)
 {
-	struct service copy = {};
+	struct service *o = (struct service *)controller_service(c, s->ns, s->name), copy = {};
 	char key[80];
 	int e = service_copy(s, &copy);
 
-	/* Durable before it is believed. */
-	if (!e && !from_file)
-		e = store_service_put(c->store, s);
-	e = e ?: inventory_declare(c, s->ns, declared_name(s->name, key), NULL, from_file);
-	e = e ?: state_put(&c->state, &copy);
+	e = e ?: inventory_declare(c, s->ns, declared_name(s->name, key), NULL, source);
+	e = e ?: state_put(&c->state, o, &copy);
 	service_done(&copy);
+	if (!e && !o)
+		controller_declared(c, s->ns, key)->at = c->state.nservices - 1;
+	return e;
+}
+
+int service_put(struct controller *c, const struct service *s, enum inventory_source source)
+{
+	int e = 0;
+
+	/* Durable before it is believed. */
+	if (source == INVENTORY_API)
+		e = store_service_put(c->store, s);
+	e = e ?: put(c, s, source);
 	controller_dirty(c);
 	return e;
 }
 
 int service_remove(struct controller *c, const char *ns, const char *name)
 {
-	const struct service *s = state_service(&c->state, ns, name);
-	size_t i = s ? (size_t)(s - c->state.services) : 0;
-	char key[400], word[80];
-	struct declared *d;
-	int n, e;
+	struct service *s = (struct service *)controller_service(c, ns, name), *last;
+	char key[80];
+	bool by_hand;
+	size_t at;
+	int e;
 
 	if (!s)
 		return -ENOENT;
-	if (!service_from_file(c, ns, name)) {
+	by_hand = service_declared(c, ns, name)->source != INVENTORY_KUBE;
+	if (service_declared(c, ns, name)->source == INVENTORY_API) {
 		e = store_service_del(c->store, ns, name);
 		if (e && e != -ENOENT)
 			return e;
 	}
-	n = snprintf(key, sizeof(key), "%s/%s", ns, declared_name(name, word));
-	d = htab_del(c->declared, key, (size_t)n);
-	if (d)
-		free(d->netns);
-	free(d);
-	service_done(&c->state.services[i]);
-	memmove(&c->state.services[i], &c->state.services[i + 1], (c->state.nservices - i - 1) * sizeof(*s));
+	inventory_forget(c, ns, declared_name(name, key));
+	at = (size_t)(s - c->state.services);
+	last = &c->state.services[c->state.nservices - 1];
+	service_done(s);
+	if (s != last) { /* the last one takes its place */
+		*s = *last;
+		controller_declared(c, s->ns, declared_name(s->name, key))->at = at;
+	}
 	c->state.nservices--;
+	if (by_hand)
+		kube_released(c->kube, "service", ns, name);
 	controller_dirty(c);
 	return 0;
 }
 
 static int load_one(void *arg, const struct service *s)
 {
-	struct controller *c = arg;
-	struct service copy = {};
-	char key[80];
-	int e = service_copy(s, &copy);
-
-	e = e ?: inventory_declare(c, s->ns, declared_name(s->name, key), NULL, false);
-	e = e ?: state_put(&c->state, &copy);
-	service_done(&copy);
-	return e;
+	return put(arg, s, INVENTORY_API);
 }
 
 int services_load(struct controller *c)
@@ -156,7 +170,7 @@ int services_check(struct controller *c, const struct service *v, size_t n, stru
 		struct service copy = {};
 
 		e = service_copy(&v[i], &copy);
-		e = e ?: state_put(&next, &copy);
+		e = e ?: state_put(&next, (struct service *)state_service(&next, v[i].ns, v[i].name), &copy);
 		service_done(&copy);
 	}
 	e = e ?: controller_judge(c, f, &j);

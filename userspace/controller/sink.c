@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "controller/priv.h"
 #include "store/store_access.h"
 
@@ -119,12 +120,57 @@ static void on_addresses(void *arg, const char *ns, const char *name, const stru
 	controller_dirty(c);
 }
 
+static void on_node_addresses(void *arg, const struct addr *a, size_t n)
+{
+	int r = controller_node_addrs(arg, a, n);
+
+	if (r < 0)
+		log_err(r, "addresses of the node are not taken over");
+}
+
+static int on_push(void *arg)
+{
+	return controller_flush(arg);
+}
+
+#define RECEIPTS_MAX 16384u
+
+void sink_receipts_flush(struct controller *c)
+{
+	bool open = c->receipts.n && !store_begin(c->store, false);
+
+	for (size_t i = 0; i < c->receipts.n; i++) {
+		const struct node_receipt *r = &c->receipts.v[i];
+
+		/* One that was refused is an answer to what is current, whatever the node keeps. */
+		(void)store_receipt_put(c->store, r->applied ? r->generation : c->state.generation, r);
+	}
+	if (open && store_commit(c->store))
+		c->store_errors++;
+	c->receipts.n = 0;
+}
+
+/* Each change is answered by every node: written together, not with a wait for the disk each. */
+static void on_receipt(void *arg, const struct node_receipt *r)
+{
+	struct controller *c = arg;
+
+	if (!r->applied)
+		controller_note(c, "node.refused", NULL, NULL, "node %s keeps generation %llu: %s", r->node,
+				(unsigned long long)r->generation, r->note);
+	if (vec_push(&c->receipts, *r) || c->receipts.n >= RECEIPTS_MAX)
+		sink_receipts_flush(c);
+}
+
 const struct node_sink controller_node_sink = {
 	.accesses = on_accesses,
 	.epoch_done = on_epoch_done,
 	.event = on_event,
 	.note = on_note,
 	.addresses = on_addresses,
+	.receipt = on_receipt,
+	.push = on_push,
+	.node_addresses = on_node_addresses,
 };
 
 static void found_free(struct found *f)
@@ -152,10 +198,15 @@ bool sink_found_apply(struct controller *c)
 	/* One transaction for a burst; what is lost with the power is found again. */
 	while (c->found) {
 		struct found *f = c->found;
-		struct workload *w = (struct workload *)state_workload(&c->state, f->ns, f->name);
-		const struct declared *d = controller_declared(c, f->ns, f->name);
+		struct workload *w = (struct workload *)controller_workload(c, f->ns, f->name);
+		struct declared *d = controller_declared(c, f->ns, f->name);
 
 		c->found = f->next;
+		/* A pod's are as the API server says, which also knows when they end; until it says so, as found. */
+		if (w && d->source == INVENTORY_KUBE && w->naddrs && !d->found)
+			w = NULL;
+		if (w)
+			d->found = true;
 		if (w && (w->naddrs != f->naddrs || (f->naddrs && memcmp(w->addrs, f->addrs, f->naddrs * sizeof(*f->addrs))))) {
 			free(w->addrs);
 			w->addrs = take_ptr(f->addrs);
@@ -164,7 +215,7 @@ bool sink_found_apply(struct controller *c)
 			if (access_book_workload_put(c->book, w))
 				log_warn(-ENOMEM, "accesses of a workload may be filed under its pod; workload='%s/%s'",
 					 w->ns, w->name);
-			if (d && !d->from_file && store_workload_put(c->store, w, d->netns, controller_now(c)))
+			if (d && d->source == INVENTORY_API && store_workload_put(c->store, w, d->netns, controller_now(c)))
 				c->store_errors++; /* found again after a restart */
 		}
 		found_free(f);

@@ -122,6 +122,25 @@ int state_take(const struct policy_state *from, bool with_quarantine, struct pol
 	return 0;
 }
 
+struct mode_setting *state_mode_on(struct policy_state *st, const struct mode_setting *m, size_t i)
+{
+	for (; i < st->nmodes; i++) {
+		struct mode_setting *o = &st->modes[i];
+
+		if (o->scope == m->scope && str_eq(o->ns, m->ns) && str_eq(o->workload, m->workload) &&
+		    str_eq(o->controller_name, m->controller_name) &&
+		    (m->scope != MODE_CONTROLLER || same_kind(o->controller_kind, m->controller_kind)) &&
+		    (m->scope != MODE_NAMESPACE || str_set(o->ns)))
+			return o;
+	}
+	return NULL;
+}
+
+bool mode_is_label(const struct mode_setting *m)
+{
+	return str_set(m->name) && !strncmp(m->name, MODE_LABEL_NAME, sizeof(MODE_LABEL_NAME) - 1);
+}
+
 char *mode_setting_ref(const struct mode_setting *m)
 {
 	char *s = NULL;
@@ -131,6 +150,12 @@ char *mode_setting_ref(const struct mode_setting *m)
 	case MODE_CLUSTER:
 		return strdup("cluster");
 	case MODE_NAMESPACE:
+		if (!str_set(m->ns)) {
+			auto_free char *labels = labels_str(&m->ns_labels.match);
+
+			n = labels ? asprintf(&s, "namespaces/%s", labels) : -1;
+			break;
+		}
 		n = asprintf(&s, "ns/%s", m->ns);
 		break;
 	case MODE_CONTROLLER:

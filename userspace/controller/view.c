@@ -261,7 +261,7 @@ cJSON *view_flow(const struct controller *c, const struct node_flow *fl)
 
 	if (!o)
 		return NULL;
-	put_str(o, "node", c->node_name);
+	put_str(o, "node", *fl->node ? fl->node : c->node_name);
 	put_str(o, "src", fl->src_ref);
 	put_str(o, "srcAddr", addr_str(&fl->src, a));
 	put_num(o, "srcPort", fl->sport);
@@ -321,7 +321,7 @@ cJSON *view_guard(const struct controller *c, const struct node_guard *g)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	put_str(o, "node", c->node_name);
+	put_str(o, "node", *g->node ? g->node : c->node_name);
 	put_str(o, "workload", g->workload);
 	put_str(o, "iface", g->iface);
 	put_num(o, "ifindex", g->ifindex);
@@ -332,6 +332,23 @@ cJSON *view_guard(const struct controller *c, const struct node_guard *g)
 		cJSON_AddNullToObject(o, "startGapMs");
 	else
 		put_num(o, "startGapMs", (double)g->start_gap_ns / 1e6);
+	put_str(o, "wiring", g->wiring);
+	for (int w = 0; w < 2; w++) {
+		const struct node_guard_way *y = &g->way[w];
+		cJSON *j = y->hook && y->state ? cJSON_AddObjectToObject(o, w ? "toPod" : "fromPod") : NULL;
+
+		if (!j)
+			continue;
+		put_str(j, "hook", y->hook);
+		put_str(j, "state", y->state);
+		put_str(j, "reason", y->reason);
+		put_num(j, "probesSent", y->sent);
+		put_num(j, "probesSeen", y->seen);
+	}
+	if (g->proof_ns)
+		put_str(o, "provedAt", time_str(g->proof_ns, (char[32]){ 0 }));
+	else
+		cJSON_AddNullToObject(o, "provedAt");
 	return o;
 }
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "controller/change.h"
 #include "controller/judge.h"
+#include "controller/kube_hook.h"
 #include "store/store_access.h"
 
 int controller_judge(struct controller *c, struct fail_list *f, struct judge **ret)
@@ -52,7 +53,7 @@ int change_push(struct controller *c, struct fail_list *f)
 	int e;
 
 	/* What a former process left in force is better than a store that forgot everything. */
-	if (c->held_ns)
+	if (c->held_ns || !kube_may_push(c->kube))
 		return 0;
 	f = f ? f : &own;
 	c->judge_stale = true;
@@ -154,8 +155,10 @@ void change_window_expire(struct controller *c)
 	cJSON *plan = NULL;
 	int e;
 
+	if (!kube_may_push(c->kube))
+		return; /* the timer comes again */
 	e = generation_load(c, c->window.base, &snap);
-	e = e ?: policy_state_copy(&c->state, &q.next);
+	e = e ?: change_req_state(c, &q);
 	/* A quarantine made meanwhile is an emergency of its own and stays. */
 	e = e ?: state_take(&snap, c->state.generation == c->window.generation, &q.next);
 	q.what = text_fmt("window of %llu ended, back to %llu", (unsigned long long)c->window.generation,
@@ -185,9 +188,9 @@ void quarantine_expire(struct controller *c)
 
 	for (size_t i = 0; i < c->state.nquarantines; i++)
 		any = any || (c->state.quarantines[i].until_ns && c->state.quarantines[i].until_ns <= now);
-	if (!any)
+	if (!any || !kube_may_push(c->kube))
 		return;
-	e = policy_state_copy(&c->state, &q.next);
+	e = change_req_state(c, &q);
 	for (size_t i = q.next.nquarantines; i-- > 0 && !e;)
 		if (q.next.quarantines[i].until_ns && q.next.quarantines[i].until_ns <= now)
 			state_quarantine_del(&q.next, i);

@@ -105,6 +105,9 @@ struct access {
 	int64_t first_ns, last_ns;
 	struct access_counts c;
 	uint64_t flows6; /* of c.flows, those over IPv6 */
+	/* What the sources' nodes have counted more than the destinations' (negative: less). What both
+	 * count counts once; after a restart they are taken to be level. */
+	struct access_lead { int64_t flows, answered, packets, bytes, guessed; } lead;
 	struct access_side side[2];
 	struct access_day *days; /* by day, ascending */
 	size_t ndays;

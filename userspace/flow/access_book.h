@@ -21,7 +21,7 @@
 #define ACCESS_MAX 250000u	/* accesses in one book; beyond: counted per namespace as refused */
 #define ACCESS_COUNTERS_MAX 1000000u
 #define ACCESS_SCANS_MAX 4096u
-#define ACCESS_WORKLOADS_MAX 100000u
+#define ACCESS_WORKLOADS_MAX 1000000u
 #define ACCESS_GONE_NS (600 * 1000000000LL) /* a workload's ownership is remembered this long after it is gone */
 
 struct access_book;

@@ -142,6 +142,31 @@ static bool difference(struct access_book *b, const struct node_access *a, const
 	return true;
 }
 
+/* Of n more at one of the two ends: how many the other end has not counted before. */
+static uint64_t beyond(int64_t *lead, bool far, uint64_t n)
+{
+	int64_t behind = far ? *lead : -*lead;
+	uint64_t known = behind > 0 ? (uint64_t)behind : 0;
+
+	*lead += far ? -(int64_t)n : (int64_t)n;
+	return n > known ? n - known : 0;
+}
+
+/*
+ * Between two nodes a flow is counted on both. Which pod of several is at the far end a node does not
+ * know, so the two are put together by access. Verdicts are each side's own and stay as they are.
+ */
+static void once(struct access *x, const struct node_access *a, struct access_counts *d)
+{
+	bool far = !a->key.src_wl && a->key.dst_wl && has_wl(&a->src_wl) && has_wl(&a->dst_wl);
+
+	d->flows = beyond(&x->lead.flows, far, d->flows);
+	d->answered = beyond(&x->lead.answered, far, d->answered);
+	d->packets = beyond(&x->lead.packets, far, d->packets);
+	d->bytes = beyond(&x->lead.bytes, far, d->bytes);
+	d->guessed = beyond(&x->lead.guessed, far, d->guessed);
+}
+
 static void sides_update(struct access_side side[2], const struct node_access *a, int64_t at_ns)
 {
 	for (int s = 0; s < 2; s++)
@@ -154,7 +179,7 @@ static int add_to_member(struct access_book *b, struct access_member *m, const s
 			 const struct access_counts *d, bool first, int64_t first_ns, int64_t at_ns)
 {
 	struct access *x = m->access;
-	struct access_counts zero = { }, early = { }, late = *d;
+	struct access_counts zero = { }, early = { }, late, more = *d;
 	struct access_side now[2] = { };
 	int r;
 
@@ -172,6 +197,9 @@ static int add_to_member(struct access_book *b, struct access_member *m, const s
 	if (r < 0)
 		return r;
 
+	once(x, a, &more);
+	d = &more;
+	late = more;
 	if (first && first_ns / DAY_NS != at_ns / DAY_NS && d->flows > 1) {
 		early.flows = 1; /* the one that made the counter; the days between are not known */
 		late.flows--;

@@ -51,6 +51,7 @@ struct fake_node {
 	struct node_flow flows[8], cuts[8];
 	size_t nflows, ncuts;
 	const char *blind;	/* REF of a workload whose interface is blind */
+	const char *refuse_rule; /* a state with a rule of this name does not fit */
 	struct fixture *fx;
 };
 
@@ -65,6 +66,8 @@ struct fixture {
 	bool with_inventory;
 	uint32_t generations;	/* history.generations; 0: the default */
 	uid_t uid;
+	void (*before_start)(struct fixture *fx);
+	void *more;		/* of the test */
 	struct http_server *srv; /* a test's own; closed with the fixture */
 };
 
@@ -79,6 +82,10 @@ static int fake_prepare(void *node, const struct policy_state *next, struct fail
 	snprintf(ret->node, sizeof(ret->node), "n1");
 	ret->entries = (uint32_t)next->nrules * 10;
 	ret->entries_max = 65536;
+	for (size_t i = 0; n->refuse_rule && i < next->nrules; i++)
+		if (!strcmp(next->rules[i].name, n->refuse_rule))
+			return fail_add(f, -E2BIG, "rule.capacity", "generation 1, not written on any node", NULL, NULL,
+					"rule %s needs 10312 entries", n->refuse_rule);
 	if (n->prepare_err) {
 		snprintf(ret->note, sizeof(ret->note), "policy map full, rule %s",
 			 next->nrules ? next->rules[next->nrules - 1].name : "-");
@@ -259,6 +266,8 @@ static inline void fixture_open(struct fixture *fx)
 	fx->node.fx = fx;
 	assert_int_equal(uv_loop_init(&fx->loop), 0);
 	assert_int_equal(controller_new(&fx->loop, &cfg, &fake_ops, &fx->node, &f, &fx->c), 0);
+	if (fx->before_start)
+		fx->before_start(fx);
 	assert_int_equal(controller_start(fx->c, &f), 0);
 }
 

@@ -101,6 +101,57 @@ static void merging(void **state)
 	access_book_free(b);
 }
 
+/* Two nodes, and both count what goes between them: in whatever order they say it, a flow is one flow. */
+static void between_nodes(void **state)
+{
+	/* Cumulative flows at the source's and the destination's node, -1: says nothing; and what is right then. */
+	static const struct { int near, far; uint64_t want; } steps[] = {
+		{ 5, -1, 5 }, { -1, 5, 5 },	/* the source's first */
+		{ -1, 8, 8 }, { 8, -1, 8 },	/* the destination's first */
+		{ 10, 9, 10 }, { 10, 10, 10 },	/* one of them behind */
+		{ -1, 14, 14 }, { 12, -1, 14 }, { 15, -1, 15 }, { -1, 15, 15 },
+		{ 20, -1, 20 }, { 25, -1, 25 },	/* more at the source: some went elsewhere */
+		{ 26, 16, 26 },
+	};
+	struct access_book *b = gen_book();
+	struct access_applied did;
+	struct node_access near = gen(POD("shop", "web-1"), POD("data", "db-1"), 6, 5432, 0, 0), far = near;
+
+	(void)state;
+	gen_workload(b, "shop", "web-1", "Deployment", "web", NULL, NULL);
+	gen_workload(b, "shop", "web-2", "Deployment", "web", NULL, NULL);
+	gen_workload(b, "data", "db-1", NULL, NULL, NULL, NULL);
+	near.key.src_wl = 3;
+	near.cnt[CW_INGRESS][CW_OUT_NO_RULE] = 0;
+	far.key.dst_wl = 9;
+	far.instance = 99;
+	far.src_wl.name = (char *)"web-2"; /* one of the identity, not who it was */
+	far.cnt[CW_EGRESS][CW_OUT_NO_RULE] = 0;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		const struct access_counts *c;
+
+		if (steps[i].near >= 0) {
+			near.flows = near.answered = near.cnt[CW_EGRESS][CW_OUT_NO_RULE] = (uint64_t)steps[i].near;
+			near.packets = 3 * near.flows;
+			assert_int_equal(access_book_apply(b, &near, 1, NULL, 0, T0 + 2 * S, &did), 0);
+		}
+		if (steps[i].far >= 0) {
+			far.flows = far.answered = far.cnt[CW_INGRESS][CW_OUT_NO_RULE] = (uint64_t)steps[i].far;
+			far.packets = 3 * far.flows;
+			assert_int_equal(access_book_apply(b, &far, 1, NULL, 0, T0 + 2 * S, &did), 0);
+		}
+		assert_int_equal(access_book_count(b), 1);
+		c = &access_book_at(b, 0)->c;
+		assert_int_equal(c->flows, steps[i].want);
+		assert_int_equal(c->answered, steps[i].want);
+		assert_int_equal(c->packets, 3 * steps[i].want);
+		/* Verdicts are each side's own. */
+		assert_int_equal(c->cnt[CW_EGRESS][CW_OUT_NO_RULE], near.cnt[CW_EGRESS][CW_OUT_NO_RULE]);
+		assert_int_equal(c->cnt[CW_INGRESS][CW_OUT_NO_RULE], far.cnt[CW_INGRESS][CW_OUT_NO_RULE]);
+	}
+	access_book_free(b);
+}
+
 static void twice_is_once(void **state)
 {
 	struct access_book *b = gen_book();
@@ -547,6 +598,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lifting_table),
 		cmocka_unit_test(merging),
+		cmocka_unit_test(between_nodes),
 		cmocka_unit_test(twice_is_once),
 		cmocka_unit_test(unresolved_waits),
 		cmocka_unit_test(gone_pods_are_remembered),
