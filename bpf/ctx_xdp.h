@@ -13,6 +13,6 @@ typedef struct xdp_md cw_ctx;
 #define CW_LOAD(ctx, off, to, n) bpf_xdp_load_bytes(ctx, off, to, n)
 #define CW_LEN(ctx) ((__u32)bpf_xdp_get_buff_len(ctx))
 #define CW_SEGS(ctx) 1
-#define CW_IS_GSO(ctx) 0
+#define CW_IS_GSO(ctx) (CW_LEN(ctx) > 65535u) /* generic XDP is given such as they are */
 #define CW_IFINDEX(ctx) ((ctx)->ingress_ifindex)
 #define CW_XDP 1

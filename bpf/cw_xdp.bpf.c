@@ -9,6 +9,7 @@
  */
 #include "ctx_xdp.h"
 #include "path.h"
+#include "fast.h"
 
 /* Value of cw_shield4/6, keyed by (ifindex, prefix). */
 enum { CW_SHIELD_DROP = 1, CW_SHIELD_PASS = 2 };
@@ -97,15 +98,26 @@ int cw_shield_prog(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int cw_xdp_main(struct xdp_md *ctx)
 {
-	__u32 ifindex = ctx->ingress_ifindex;
+	__u32 ifindex = ctx->ingress_ifindex, from_pod, ep;
 	struct cw_shield *s = bpf_map_lookup_elem(&cw_shield, &ifindex);
+	int r = CW_S_GO_ON;
+	struct cw_ep *e;
 
-	if (!s || !s->ep)
+	if (!s)
 		return XDP_PASS;
-	return cw_slow(ctx, s->ep, !(s->flags & CW_SHIELD_TO_POD)) == CW_S_DROP ? XDP_DROP : XDP_PASS;
+	ep = s->ep;
+	e = bpf_map_lookup_elem(&cw_ep, &ep);
+	if (!ep || !e || !(e->flags & CW_EP_ATTACHED))
+		return XDP_PASS;
+	from_pod = !(s->flags & CW_SHIELD_TO_POD);
+	if (!(e->flags & CW_EP_CLOSED))
+		r = cw_fast(ctx, e, ep, from_pod);
+	if (r == CW_S_GO_ON)
+		r = cw_slow(ctx, ep, from_pod);
+	return r == CW_S_DROP ? XDP_DROP : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

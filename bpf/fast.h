@@ -28,6 +28,8 @@ CW_INLINE int cw_fast_settle(cw_ctx *ctx, struct cw_flow *f, const struct cw_fas
 
 	if (!word || !c || s->ep != in->ep)
 		return CW_S_GO_ON;
+	if ((f->flags & CW_FLOW_F_SENDER) && !in->from_pod && side == CW_INGRESS)
+		return CW_S_GO_ON;
 	if (!s->gen || s->gen != CW_WORD_GEN(*(volatile __u64 *)word) ||
 	    s->outcome == CW_OUT_DROP)
 		return CW_S_GO_ON;

@@ -16,6 +16,23 @@ struct cw_arp {
 	__u8 smac[6], sip[4], tmac[6], tip[4];
 };
 
+const volatile __u64 cw_probe_magic = 0; /* random, by the loader; 0: there are no probes */
+
+/* Our own frame, sent to see whether this hook is there: counted, and to be dropped. */
+CW_INLINE int cw_is_probe(cw_ctx *ctx, const struct cw_work *w)
+{
+	__u32 k = CW_PROBE(w->ep, w->from_pod);
+	__u64 magic = 0, *n;
+
+	if (w->p.ethertype != CW_ETHERTYPE_PROBE || !cw_probe_magic ||
+	    CW_LOAD(ctx, CW_ETH_LEN, &magic, sizeof(magic)) || magic != cw_probe_magic)
+		return 0;
+	n = bpf_map_lookup_elem(&cw_probe, &k);
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	return 1;
+}
+
 CW_INLINE int cw_mac_eq(const __u8 *a, const __u8 *b)
 {
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] &&

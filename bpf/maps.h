@@ -70,6 +70,9 @@ struct {
 	__uint(max_entries, 1 << 20);
 } cw_events SEC(".maps");
 
+/* Probe frames seen: written by the data path, read by the agent. */
+CW_MAP(cw_probe, ARRAY, __u32, __u64, CW_MAX_EPS * 2, BPF_F_MMAPABLE);
+
 /* XDP, by ifindex of the node's namespace; written by the agent on demand. */
 CW_MAP(cw_shield, HASH, __u32, struct cw_shield, 4096, BPF_F_NO_PREALLOC);
 CW_MAP(cw_shield4, LPM_TRIE, struct cw_net4_key, __u32, 16384, BPF_F_NO_PREALLOC);

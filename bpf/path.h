@@ -88,6 +88,8 @@ CW_GLOBAL int cw_step_parse(cw_ctx *ctx)
 	if (!w)
 		return CW_S_PASS;
 	r = cw_parse(ctx, &w->p);
+	if (r == CW_R_ETHERTYPE && cw_is_probe(ctx, w))
+		return CW_S_DROP;
 #ifndef CW_XDP
 	if (ctx->vlan_present)
 		r = CW_R_ETHERTYPE;
@@ -242,6 +244,15 @@ CW_INLINE int cw_asks(const struct cw_work *w)
 	return w->p.icmp_type == cw_icmp_request(w->p.family, w->p.icmp_type);
 }
 
+/* The workload that opens the flow is of this node and can send past its own hook. */
+CW_INLINE int cw_sender_inside(const struct cw_work *w)
+{
+	__u32 wl = w->side == CW_EGRESS ? w->wl : w->r.wl;
+	struct cw_wl *v = w->side == CW_EGRESS || wl ? bpf_map_lookup_elem(&cw_wl, &wl) : 0;
+
+	return v && (v->flags & CW_WL_INSIDE);
+}
+
 /* A flow nobody knows yet, or one that is over: judged as new. */
 CW_GLOBAL int cw_step_new(void)
 {
@@ -283,7 +294,8 @@ CW_GLOBAL int cw_step_new(void)
 	w->f.counted = w->outcome == CW_OUT_NONE ? 0 : CW_COUNTED_FLOW;
 	w->f.flags = (w->a_is_src == w->reply ? CW_FLOW_F_B_ORIG : 0) |
 		     (w->guessed ? CW_FLOW_F_GUESSED : 0) |
-		     (w->side == CW_INGRESS ? CW_FLOW_F_ACCT_INGRESS : 0);
+		     (w->side == CW_INGRESS ? CW_FLOW_F_ACCT_INGRESS : 0) |
+		     (cw_sender_inside(w) ? CW_FLOW_F_SENDER : 0);
 	cw_side_set(w, &w->f.side[w->side & 1]);
 	cw_flow_track(&w->f, &w->p, w->reply, w->now);
 	if (w->outcome != CW_OUT_NONE && cw_flow_credit(&w->f, w->reply))
@@ -421,6 +433,55 @@ CW_GLOBAL int cw_step_known(cw_ctx *ctx)
 	return CW_S_PASS;
 }
 
+/*
+ * At the receiver, of a flow whose source can send past its own hook (pod-side egress against raw
+ * sockets): the source's side is judged here, unless its hook has done so under the word in force.
+ * The working state is turned round for it, as at the source, and back.
+ */
+CW_GLOBAL int cw_step_sender(void)
+{
+	struct cw_work *w = cw_work();
+	struct cw_flow_side *s;
+	struct cw_flow *f;
+	struct cw_addr own;
+	__u32 gs, wl;
+	__u64 *word;
+	int r;
+
+	if (!w || w->from_pod || w->side != CW_INGRESS || w->p.icmp_error)
+		return CW_S_PASS;
+	f = cw_flow_get(w);
+	if (!f || !(f->flags & CW_FLOW_F_SENDER))
+		return CW_S_PASS;
+	s = &f->side[CW_EGRESS];
+	gs = s->group << 1 | CW_EGRESS;
+	word = bpf_map_lookup_elem(&cw_word, &gs);
+	if (s->gen && word && s->gen == CW_WORD_GEN(*(volatile __u64 *)word) && s->outcome != CW_OUT_DROP)
+		return CW_S_PASS;
+	cw_identify(w->p.saddr, w->p.family, w->zone, &w->r);
+	cw_identify(w->p.daddr, w->p.family, w->zone, &w->l);
+	if (!w->r.wl || !w->r.group)
+		return CW_S_PASS; /* it is not of this node any more */
+	own = w->l;
+	wl = w->wl;
+	w->l = w->r;
+	w->r = own;
+	w->wl = w->l.wl;
+	w->from_pod = 1;
+	w->side = CW_EGRESS;
+	w->count_flow = 0;
+	w->count_side = !s->gen || s->outcome == CW_OUT_NONE;
+	w->cut = s->gen && f->state >= CW_FLOW_SYNACK;
+	r = cw_step_judge();
+	cw_side_set(w, s);
+	w->r = w->l;
+	w->l = own;
+	w->wl = wl;
+	w->from_pod = 0;
+	w->side = CW_INGRESS;
+	return r;
+}
+
 CW_INLINE int cw_way(cw_ctx *ctx, struct cw_work *w)
 {
 	int r = cw_step_parse(ctx);
@@ -449,6 +510,8 @@ CW_INLINE int cw_way(cw_ctx *ctx, struct cw_work *w)
 		if (r == CW_S_GO_ON)
 			r = w->p.icmp_error ? cw_step_related(ctx) : cw_step_new();
 	}
+	if (r == CW_S_PASS && !w->from_pod)
+		r = cw_step_sender();
 	if (r == CW_S_PASS && cw_dns_concerns(w) && cw_dns(ctx)) {
 		w->reason = CW_R_DNS_FULL;
 		w->v.flags = 0;

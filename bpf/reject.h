@@ -44,6 +44,9 @@ CW_INLINE int cw_reject_allowed(struct cw_work *w)
 	if (cw_addr_is_multicast(p->daddr, p->family) || w->r.realm == CW_REALM_MULTICAST ||
 	    (p->dmac[0] & 1))
 		return 0;
+	/* Out of the workload's own end the answer would meet the hook on the node without its mark. */
+	if ((w->epflags & CW_EP_MIXED) && !w->from_pod)
+		return 0;
 	/* The transport header must stay where the device believes it to be. */
 	if (p->l4 != p->l3 + (p->family == 4 ? sizeof(struct cw_ip4) : sizeof(struct cw_ip6)))
 		return 0;

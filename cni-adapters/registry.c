@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 static const struct cni_adapter *const all[] = {
+	&cni_cilium,
 	&cni_generic_veth, /* last: fits everywhere, so it must not win an even match */
 };
 
@@ -31,9 +32,27 @@ const struct cni_adapter *cni_adapter_pick(int confdir_fd)
 	return a ? a : &cni_generic_veth;
 }
 
-bool cni_from_pod_is_ingress(const struct cni_endpoint *e)
+bool cni_at_ingress(const struct cni_place *p, enum cni_way w)
 {
-	return e->side == CNI_SIDE_HOST;
+	return (p->side == CNI_SIDE_HOST) == (w == CNI_FROM_POD);
+}
+
+bool cni_place_same(const struct cni_place *a, const struct cni_place *b)
+{
+	return a->side == b->side && a->hook == b->hook && a->ifindex == b->ifindex &&
+	       (a->hook == CNI_HOOK_NONE || netns_key_same(&a->netns, &b->netns));
+}
+
+enum cni_guard cni_endpoint_guard(const struct cni_endpoint *e)
+{
+	enum cni_guard f = e->way[CNI_FROM_POD].guard, t = e->way[CNI_TO_POD].guard;
+
+	return f > t ? f : t;
+}
+
+bool cni_endpoint_hooked(const struct cni_endpoint *e)
+{
+	return e->way[CNI_FROM_POD].hook != CNI_HOOK_NONE || e->way[CNI_TO_POD].hook != CNI_HOOK_NONE;
 }
 
 const char *cni_side_str(enum cni_side s)

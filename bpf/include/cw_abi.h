@@ -325,6 +325,7 @@ enum cw_dns_count {
 #define CW_EP_ROUTER 0x04u   /* trusted to send from and receive for foreign addresses */
 #define CW_EP_TUNNEL 0x08u   /* trusted to send encapsulated traffic */
 #define CW_EP_POD_SIDE 0x20u /* attached on the pod's own end: from the pod is the egress hook */
+#define CW_EP_MIXED 0x40u    /* to the pod is judged at its own end, from the pod on the node */
 #define CW_EP_CLOSED 0x10u   /* not resolved yet and configured closed: DNS and probes only */
 
 /* cw_ep[endpoint]; written by the agent, read for each packet. */
@@ -343,7 +344,9 @@ _Static_assert(sizeof(struct cw_ep) == 32, "map value layout is ABI");
 /*
  * Each attachment is a stub of a few instructions that puts CW_CB(endpoint, from_pod) into
  * skb->cb[0] and tail-calls slot CW_ENTRY_TC of the pinned cw_entry. An upgrade is one store
- * into that slot: all endpoints switch at once and no link is touched.
+ * into that slot: all endpoints switch at once and no link is touched. XDP attachments do the same
+ * with an array of their own (an array holds one type of program), cw_entry_xdp; which endpoint
+ * they are of stands in cw_shield, by ifindex.
  */
 #define CW_CB(ep, from_pod) ((__u32)(ep) << 1 | ((from_pod) & 1u))
 #define CW_CB_EP(cb) ((cb) >> 1)
@@ -390,6 +393,7 @@ enum cw_flow_state {
 #define CW_FLOW_F_SEEDED 0x08u	 /* taken over from the kernel's own tables */
 #define CW_FLOW_F_FIN_ORIG 0x10u
 #define CW_FLOW_F_FIN_REPLY 0x20u
+#define CW_FLOW_F_SENDER 0x40u	 /* its source can send past its hook: the receiver asks for both sides */
 #define CW_FLOW_F_ACCT_INGRESS 0x80u /* bytes are counted on the ingress side (else egress) */
 
 /*
@@ -522,8 +526,9 @@ struct cw_wl {
 	__u64 folded_flows; /* flows counted only here */
 	__u64 folded_drops;
 	__u32 names;	   /* entries of cw_fqdn charged to this workload */
-	__u32 pad;
+	__u32 flags;	   /* CW_WL_*; written by the agent */
 };
+#define CW_WL_INSIDE 0x01u /* what it sends is judged at its own end, which it can send past */
 _Static_assert(sizeof(struct cw_wl) == 48, "map value layout is ABI");
 
 /* cw_vstat[verdict index], per CPU: hits of the rule behind it. */
@@ -610,6 +615,16 @@ struct cw_shield {	     /* cw_shield[ifindex]; also tells cw_xdp_main its endpoi
 	__u32 flags;
 	__u32 ep;
 };
+
+/* ---- probes ------------------------------------------------------------------------------ */
+
+/*
+ * The agent's own frame, sent into or out of a workload to see whether the hook is there: ethertype
+ * CW_ETHERTYPE_PROBE (set aside by IEEE 802 for local experiments), then the random cw_probe_magic.
+ * A hook counts it in cw_probe[endpoint * 2 + from_pod] and drops it: it gets nowhere.
+ */
+#define CW_ETHERTYPE_PROBE 0x88b5
+#define CW_PROBE(ep, from_pod) ((__u32)(ep) << 1 | ((from_pod) & 1u))
 
 /* ---- names and default sizes ------------------------------------------------------------ */
 

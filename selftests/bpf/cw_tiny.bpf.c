@@ -127,6 +127,13 @@ int cw_main(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
+SEC("xdp.frags")
+int cw_tiny_xdp_frags(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_DROP;
+}
+
 SEC("xdp")
 int cw_tiny_xdp(struct xdp_md *ctx)
 {

@@ -23,13 +23,13 @@ static const struct { const char *map; uint32_t n; } sizes[] = {
 	{ "cw_addr6", 4096 }, { "cw_net4", 1024 }, { "cw_net6", 1024 }, { "cw_ep", 16 }, { "cw_gate", 16 },
 	{ "cw_wl", 16 }, { "cw_access0", 8192 }, { "cw_access1", 8192 }, { "cw_pair0", 1024 }, { "cw_pair1", 1024 },
 	{ "cw_acct", 2 * 1024 }, { "cw_listen", 256 }, { "cw_frag", 16 * CW_FRAG_SLOTS }, { "cw_shield4", 64 },
-	{ "cw_shield6", 64 }, { "cw_events", 1 << 19 }, { "cw_fqdn", 4096 }, { "cw_dns_name", 512 },
+	{ "cw_shield6", 64 }, { "cw_probe", 32 }, { "cw_events", 1 << 19 }, { "cw_fqdn", 4096 }, { "cw_dns_name", 512 },
 	{ "cw_dns_asked", 4096 },
 };
 
 /* For whole clusters, as the compiler makes them. */
 static const struct { const char *map; uint32_t n; } big_sizes[] = {
-	{ "cw_word", 1024 }, { "cw_since", 1024 }, { "cw_wl", 512 }, { "cw_ep", 512 }, { "cw_gate", 512 }, { "cw_verdicts", 16384 },
+	{ "cw_word", 1024 }, { "cw_since", 1024 }, { "cw_wl", 512 }, { "cw_ep", 512 }, { "cw_probe", 1024 }, { "cw_gate", 512 }, { "cw_verdicts", 16384 },
 	{ "cw_vstat", 16384 }, { "cw_rowtab", 262144 }, { "cw_peers", 200000 }, { "cw_access0", 32768 },
 	{ "cw_access1", 32768 }, { "cw_acct", 2 * 32768 }, { "cw_frag", 512 * CW_FRAG_SLOTS },
 };
@@ -105,6 +105,8 @@ static int open_object(struct rig *r, const char *file, struct bpf_object *share
 				bpf_map__reuse_fd(map, fd);
 		}
 	e = set_const(o, "cw_hz", r->hz);
+	if (!e)
+		e = set_const(o, "cw_probe_magic", RIG_PROBE_MAGIC);
 	if (!e && delay)
 		e = set_const(o, "cw_test_delay", delay);
 	return e ? e : bpf_object__load(o);

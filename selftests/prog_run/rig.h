@@ -27,6 +27,7 @@
 #include "selftests/harness/packet.h"
 
 #define RIG_EVENTS 4096u
+#define RIG_PROBE_MAGIC 0x5ca1ab1eu /* what the agent's own probe frames carry here */
 
 /* What a frame's run gives. */
 #define PASS (-1)	/* TC_ACT_UNSPEC: no objection */

@@ -30,7 +30,7 @@ struct hook {
 	char key[HOOK_KEY_MAX + 1]; /* owner and interface in the caller's words; any bytes */
 	uint64_t netns;		    /* inode number of the namespace the device is in */
 	uint32_t ifindex;	    /* in that namespace */
-	uint32_t ep;		    /* endpoint number the stub carries, 1.. ; 0 for XDP */
+	uint32_t ep;		    /* endpoint number the stub carries, 1.. ; 0 for an XDP shield */
 	enum hook_dir dir;
 	bool from_pod;		    /* packets seen here were sent by the workload */
 	bool closed;		    /* drop, instead of "no objection", when no program is in force */
@@ -55,13 +55,16 @@ struct hooks;
 
 /* root as in loader_config; entry_fd is duplicated. The table is safe to share between threads. */
 int hooks_open(const char *root, int entry_fd, const struct features *f, struct hooks **ret);
+/* Lets HOOK_XDP with an endpoint be attached: the entry array for XDP, duplicated. */
+int hooks_set_xdp_entry(struct hooks *t, int entry_fd);
 void hooks_free(struct hooks *h);
 
 /*
  * Attaches, or adopts what stands under the same name and is whole. tcx first, ahead of other
- * programs of the hook; else clsact. netns_fd: the namespace in which h->ifindex is meant.
+ * programs of the hook; else clsact. netns_fd: the namespace in which h->ifindex is meant. HOOK_XDP:
+ * a stub as well, generic, else native, for packets that a packet socket would take before TC.
  * -ENODEV no such device; -EINVAL; -ENOTSUP neither way exists; -EEXIST a foreign clsact filter
- * occupies our place.
+ * occupies our place; -EBUSY a foreign XDP program does.
  */
 int hooks_attach(struct hooks *t, const struct hook *h, int netns_fd, struct hook_state *ret);
 /* The same on the loop's worker pool; done runs on the loop thread, once, with a state only when
@@ -74,6 +77,12 @@ int hooks_attach_async(struct hooks *t, uv_loop_t *loop, const struct hook *h, i
  * and needs netns_fd (-1 checks the pin only). HOOK_* or a negative errno.
  */
 int hooks_check(struct hooks *t, const struct hook *h, int netns_fd, struct hook_state *ret);
+/*
+ * From now on asynchronous jobs run with short RCU waits (expedite.h); first, what a former process left
+ * on is switched back. mark: a file that says so. 0; -EROFS: the switch cannot be used here, and -ENOMEM.
+ * use false only switches back.
+ */
+int hooks_expedite(struct hooks *t, const char *mark, bool use);
 /* Removes the attachment and its pin. netns_fd as above; with -1 a clsact filter stays behind
  * unless its device is gone. 0 also when nothing stood. */
 int hooks_detach(struct hooks *t, const struct hook *h, int netns_fd);
@@ -88,7 +97,7 @@ int hooks_list(struct hooks *t, int (*fn)(void *arg, const struct hook *h, enum 
 int hooks_collect(struct hooks *t, void (*gone)(void *arg, const struct hook *h), void *arg);
 
 /*
- * XDP on demand: prog_fd of loader_set_prog_fd(). Native, else generic; an existing link of the
+ * XDP on demand, a program without stub: prog_fd of loader_set_prog_fd(). Native, else generic; an existing link of the
  * same name is updated in place. -EBUSY a foreign program is there.
  */
 int hooks_attach_xdp(struct hooks *t, const struct hook *h, int prog_fd, int netns_fd,

@@ -7,7 +7,7 @@
 #include <uv.h>
 
 #include "base/cleanup.h"
-#include "loader/hooks.h"
+#include "loader/hooks_priv.h"
 
 struct job {
 	uv_work_t work;
@@ -25,8 +25,10 @@ static void job_run(uv_work_t *w)
 {
 	struct job *j = w->data;
 
+	expedite_begin(&j->t->expedite);
 	j->r = j->attach ? hooks_attach(j->t, &j->h, j->netns_fd, &j->st) :
 			   hooks_detach(j->t, &j->h, j->netns_fd);
+	expedite_end(&j->t->expedite);
 }
 
 static void job_done(uv_work_t *w, int status)
@@ -68,6 +70,11 @@ static int job_queue(struct hooks *t, uv_loop_t *loop, const struct hook *h, int
 	}
 	(void)take_ptr(j); /* job_done() frees it */
 	return 0;
+}
+
+int hooks_expedite(struct hooks *t, const char *mark, bool use)
+{
+	return expedite_open(&t->expedite, mark, use);
 }
 
 int hooks_attach_async(struct hooks *t, uv_loop_t *loop, const struct hook *h, int netns_fd,

@@ -29,8 +29,12 @@ int hooks_path(const struct hooks *t, const char *dir, const struct hook *h, cha
 int hooks_stub_load(const struct hooks *t, const struct hook *h)
 {
 	struct bpf_insn insns[HOOK_STUB_INSNS];
-	int n = hook_stub_insns(h, t->entry_fd, insns);
+	bool xdp = h->dir == HOOK_XDP;
+	int n = hook_stub_insns(h, xdp ? t->xdp_entry_fd : t->entry_fd, insns);
+	LIBBPF_OPTS(bpf_prog_load_opts, o, .expected_attach_type = BPF_XDP, .prog_flags = CW_F_XDP_FRAGS);
 
+	if (xdp)
+		return bpf_prog_load(BPF_PROG_TYPE_XDP, HOOK_PROG_NAME, "Dual BSD/GPL", insns, (size_t)n, &o);
 	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, HOOK_PROG_NAME, "Dual BSD/GPL", insns,
 			     (size_t)n, NULL);
 }
@@ -47,8 +51,10 @@ int hooks_prog_facts(const struct hooks *t, int prog_fd, struct prog_facts *ret)
 		return r;
 	f.id = info.id;
 	memcpy(f.tag, info.tag, sizeof(f.tag));
-	f.ours = info.type == BPF_PROG_TYPE_SCHED_CLS && info.nr_map_ids == 1 &&
-		 ids[0] == t->entry_id && !strncmp(info.name, HOOK_PROG_NAME, sizeof(info.name));
+	f.ours = info.nr_map_ids == 1 &&
+		 ((info.type == BPF_PROG_TYPE_SCHED_CLS && ids[0] == t->entry_id) ||
+		  (info.type == BPF_PROG_TYPE_XDP && t->xdp_entry_id && ids[0] == t->xdp_entry_id)) &&
+		 !strncmp(info.name, HOOK_PROG_NAME, sizeof(info.name));
 	*ret = f;
 	return 0;
 }

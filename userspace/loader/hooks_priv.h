@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "loader/expedite.h"
 #include "loader/hooks.h"
 
 #define HOOK_PROG_NAME "cw_stub"
@@ -16,8 +17,11 @@ struct hooks {
 	char root[PATH_MAX - 512]; /* room for a directory and a pin name behind it */
 	int entry_fd;
 	uint32_t entry_id;	   /* map id: tells our stubs from any other program of the name */
+	int xdp_entry_fd;	   /* -1: none */
+	uint32_t xdp_entry_id;
 	struct features feat;
 	pthread_mutex_t lock;	   /* serialises changes; checks and lists take none */
+	struct expedite expedite;
 };
 
 /* <root>/<dir>/<pin name>. 0 or -EINVAL. */

@@ -20,6 +20,8 @@
 #include "loader/object_priv.h"
 
 #define ENTRY_MAP "cw_entry"
+#define ENTRY_PIN "entry"
+#define ENTRY_XDP_PIN "entry_xdp"
 #define CTL_MAP "cw_ctl"
 #define RUN_MAX 1000000u
 
@@ -37,6 +39,8 @@ void loader_set_free(struct loader_set *s)
 	bpf_object__close(s->obj);
 	if (s->entry_fd >= 0)
 		close(s->entry_fd);
+	if (s->xdp_entry_fd >= 0)
+		close(s->xdp_entry_fd);
 	free(s);
 }
 
@@ -53,11 +57,11 @@ static int entry_check(int fd)
 	return info.type == BPF_MAP_TYPE_PROG_ARRAY && info.max_entries >= CW_ENTRY_SLOTS ? 0 : -EPROTO;
 }
 
-static int entry_open(const char *root, bool create, int *ret_fd)
+static int entry_open(const char *root, const char *name, bool create, int *ret_fd)
 {
 	char path[PATH_MAX];
 	auto_close int fd = -1;
-	int r = pin_path(path, "%s/entry", root);
+	int r = pin_path(path, "%s/%s", root, name);
 
 	if (r < 0)
 		return r;
@@ -81,19 +85,25 @@ static int entry_open(const char *root, bool create, int *ret_fd)
 
 int loader_entry_open(const char *root, int *ret_fd)
 {
-	return entry_open(root ? root : CW_PIN_ROOT, false, ret_fd);
+	return entry_open(root ? root : CW_PIN_ROOT, ENTRY_PIN, false, ret_fd);
 }
 
 int loader_entry_clear(const char *root)
 {
-	auto_close int fd = -1;
-	uint32_t slot = CW_ENTRY_TC;
-	int r = entry_open(root ? root : CW_PIN_ROOT, false, &fd);
+	static const char *const pins[] = { ENTRY_PIN, ENTRY_XDP_PIN };
+	int all = 0;
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	r = bpf_map_delete_elem(fd, &slot);
-	return r == -ENOENT ? 0 : r;
+	for (size_t i = 0; i < ARRAY_SIZE(pins); i++) {
+		auto_close int fd = -1;
+		uint32_t slot = CW_ENTRY_TC;
+		int r = entry_open(root ? root : CW_PIN_ROOT, pins[i], false, &fd);
+
+		if (!r)
+			r = bpf_map_delete_elem(fd, &slot);
+		if (r < 0 && r != -ENOENT)
+			all = r;
+	}
+	return all;
 }
 
 /* ---- names of sets ---------------------------------------------------------------------------- */
@@ -376,7 +386,7 @@ int loader_set_load(const struct loader_image *img, const struct loader_config *
 
 	if (!s)
 		return -ENOMEM;
-	s->entry_fd = -1;
+	s->entry_fd = s->xdp_entry_fd = -1;
 	if (snprintf(s->root, sizeof(s->root), "%s", cfg->root ? cfg->root : CW_PIN_ROOT) >= (int)sizeof(s->root) ||
 	    snprintf(s->main_prog, sizeof(s->main_prog), "%s", cfg->main_prog ? cfg->main_prog : "cw_main") >=
 	    (int)sizeof(s->main_prog))
@@ -386,7 +396,7 @@ int loader_set_load(const struct loader_image *img, const struct loader_config *
 		return fail_add(f, r, "bpf.root", s->root, "a directory on a BPF file system",
 				"mount -t bpf bpf /sys/fs/bpf", "cannot keep maps and programs here");
 	(void)pin_dir_walk(s->root, stage_one, s->root);
-	r = entry_open(s->root, true, &s->entry_fd);
+	r = entry_open(s->root, ENTRY_PIN, true, &s->entry_fd);
 	if (r < 0)
 		return fail_add(f, r, "bpf.entry", s->root, "a program array named entry", NULL,
 				"cannot use the entry array: %s", strerror(-r));
@@ -491,6 +501,10 @@ int loader_set_activate(struct loader_set *s)
 	if (fd < 0)
 		return fd;
 	r = bpf_map_update_elem(s->entry_fd, &slot, &fd, BPF_ANY);
+	if (!r && s->xdp_entry_fd >= 0) {
+		fd = loader_set_prog_fd(s, s->xdp_prog);
+		r = bpf_map_update_elem(s->xdp_entry_fd, &slot, &fd, BPF_ANY);
+	}
 	if (r < 0)
 		return r;
 	r = grace_wait();
@@ -521,6 +535,24 @@ const char *loader_set_name(const struct loader_set *s)
 int loader_set_entry_fd(const struct loader_set *s)
 {
 	return s->entry_fd;
+}
+
+int loader_set_use_xdp(struct loader_set *s, const char *prog, int *ret_fd)
+{
+	int r = loader_set_prog_fd(s, prog);
+
+	if (r < 0)
+		return r;
+	if (strlen(prog) >= sizeof(s->xdp_prog))
+		return -ENAMETOOLONG;
+	if (s->xdp_entry_fd < 0) {
+		r = entry_open(s->root, ENTRY_XDP_PIN, true, &s->xdp_entry_fd);
+		if (r < 0)
+			return r;
+	}
+	(void)snprintf(s->xdp_prog, sizeof(s->xdp_prog), "%s", prog);
+	*ret_fd = s->xdp_entry_fd;
+	return 0;
 }
 
 int loader_set_map_fd(const struct loader_set *s, const char *map)

@@ -3,6 +3,7 @@
  * object.h - BPF objects in the kernel: size, load, pin, adopt, switch, carry over.
  *
  *   <root>/entry                          the entry program array; never made again
+ *   <root>/entry_xdp                      the same for XDP
  *   <root>/links/...                      attachments (hooks.h)
  *   <root>/stubs/...
  *   <root>/v<ABI>-<layout>-<n>/map_<name> one set of maps: same ABI, layout and sizes
@@ -97,6 +98,11 @@ int loader_entry_clear(const char *root);
 int loader_set_map_fd(const struct loader_set *s, const char *map);
 int loader_set_prog_fd(const struct loader_set *s, const char *prog);
 int loader_set_entry_fd(const struct loader_set *s);
+/*
+ * Puts the named XDP program of an added image into the XDP entry whenever the set is activated.
+ * *ret_fd is the entry array, borrowed, for hooks_set_xdp_entry(). -ENOENT no such program.
+ */
+int loader_set_use_xdp(struct loader_set *s, const char *prog, int *ret_fd);
 /* The same shape as a callback, for maps_open(). `set` is a struct loader_set. */
 int loader_fd_of(void *set, const char *map);
 

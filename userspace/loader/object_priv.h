@@ -17,8 +17,8 @@ struct loader_set {
 	char name[SET_NAME_MAX];   /* directory under the root */
 	unsigned run;		   /* run-<run> in it holds this load's programs */
 	bool adopted;
-	char main_prog[64];
-	int entry_fd;
+	char main_prog[64], xdp_prog[64];
+	int entry_fd, xdp_entry_fd; /* -1: none */
 	struct bpf_object *obj;
 	struct bpf_object *added[LOADER_ADDED_MAX];
 	size_t nadded;

@@ -28,7 +28,20 @@ int hook_stub_insns(const struct hook *h, int entry_fd, struct bpf_insn *out)
 		INSN_EXIT(),
 	};
 
+	/* XDP has no room for a number in its context; the program finds its endpoint by device. */
+	const struct bpf_insn xdp[] = {
+		INSN_LD_MAP_FD(BPF_REG_2, entry_fd),
+		INSN_MOV64_IMM(BPF_REG_3, CW_ENTRY_TC),
+		INSN_CALL(BPF_FUNC_tail_call),
+		INSN_MOV64_IMM(BPF_REG_0, h->closed ? XDP_DROP : XDP_PASS),
+		INSN_EXIT(),
+	};
+
 	_Static_assert(ARRAY_SIZE(insns) <= HOOK_STUB_INSNS, "callers size their arrays by it");
+	if (h->dir == HOOK_XDP) {
+		memcpy(out, xdp, sizeof(xdp));
+		return ARRAY_SIZE(xdp);
+	}
 	memcpy(out, insns, sizeof(insns));
 	return ARRAY_SIZE(insns);
 }

@@ -305,6 +305,16 @@ int wl_map_read(const struct maps *m, uint32_t wl, struct cw_wl *ret)
 	return 0;
 }
 
+int wl_map_inside(struct maps *m, uint32_t wl, bool inside)
+{
+	struct cw_wl *v = (struct cw_wl *)m->mem[M_WL] + wl;
+
+	if (!wl || wl >= m->max[M_WL])
+		return -ERANGE;
+	__atomic_store_n(&v->flags, inside ? CW_WL_INSIDE : 0, __ATOMIC_RELAXED);
+	return 0;
+}
+
 int wl_map_clear(struct maps *m, uint32_t wl)
 {
 	struct cw_wl *v = (struct cw_wl *)m->mem[M_WL] + wl;

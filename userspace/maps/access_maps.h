@@ -43,6 +43,8 @@ int wl_map_read(const struct maps *m, uint32_t wl, struct cw_wl *ret);
 /* Zeroes the cumulative figures before a number is given to another workload; charges stay, as the
  * entries they count do. */
 int wl_map_clear(struct maps *m, uint32_t wl);
+/* What the workload sends is judged at its own end: receivers of this node judge it too. */
+int wl_map_inside(struct maps *m, uint32_t wl, bool inside);
 
 /* Sums over CPUs, by enum cw_reason. */
 int reasons_read(const struct maps *m, struct cw_reason_stat ret[CW_R_COUNT]);

@@ -34,6 +34,9 @@ int ep_map_wl(struct maps *m, uint32_t wl, uint32_t group, uint32_t eid);
 int ep_map_get(const struct maps *m, uint32_t ep, struct cw_ep *ret); /* -ENOENT: a zeroed entry */
 int ep_map_clear(struct maps *m, uint32_t ep);
 
+/* Probe frames that the endpoint's hook of this way has seen since the set was made. Any thread. */
+uint64_t probe_map_read(const struct maps *m, uint32_t ep, bool from_pod);
+
 /* Listeners of one workload's own sockets; port in host order. */
 int listen_map_set(struct maps *m, uint32_t wl, uint8_t proto, bool v6, uint16_t port);
 int listen_map_del(struct maps *m, uint32_t wl, uint8_t proto, bool v6, uint16_t port);

@@ -21,7 +21,8 @@ int ep_map_set(struct maps *m, uint32_t ep, const struct cw_ep *v)
 {
 	if (!ep || ep >= m->max[M_EP])
 		return -ERANGE;
-	if (!v->wl || v->wl >= m->max[M_WL])
+	/* UINT32_MAX owns nothing: not resolved yet, and closed until then. */
+	if (!v->wl || (v->wl >= m->max[M_WL] && !(v->wl == UINT32_MAX && (v->flags & CW_EP_CLOSED))))
 		return -EINVAL;
 	return ep_write(m, ep, v);
 }
@@ -64,6 +65,14 @@ int ep_map_clear(struct maps *m, uint32_t ep)
 	if (!ep || ep >= m->max[M_EP])
 		return -ERANGE;
 	return ep_write(m, ep, &none);
+}
+
+uint64_t probe_map_read(const struct maps *m, uint32_t ep, bool from_pod)
+{
+	const uint64_t *v = m->mem[M_PROBE];
+	uint32_t i = CW_PROBE(ep, from_pod);
+
+	return i < m->max[M_PROBE] ? __atomic_load_n(&v[i], __ATOMIC_ACQUIRE) : 0;
 }
 
 /* ---- listeners ----------------------------------------------------------------------------------------- */

@@ -63,6 +63,7 @@ static const struct spec {
 	[M_RESOLVER4] = { "cw_resolver4", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct cw_net4_key), 4, false },
 	[M_RESOLVER6] = { "cw_resolver6", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct cw_net6_key), 4, false },
 	[M_DNS_STAT] = { "cw_dns_stat", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, false },
+	[M_PROBE] = { "cw_probe", BPF_MAP_TYPE_ARRAY, 4, 8, true },
 };
 
 static void maps_freep(struct maps **m)

@@ -42,6 +42,14 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* Milliseconds; 0 when it is over, however late the clock is asked. */
+static long ms_until(uint64_t end)
+{
+	uint64_t now = now_us();
+
+	return now < end ? (long)((end - now) / 1000) : 0;
+}
+
 static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "traffic: %s: %s\n", what, strerror(errno));
@@ -500,7 +508,7 @@ static int ask(int argc, char **argv)
 			continue;
 		}
 		while (now_us() < end) {
-			int e = wait_io(fd, POLLIN, (long)((end - now_us()) / 1000));
+			int e = wait_io(fd, POLLIN, ms_until(end));
 			ssize_t n = e ? -1 : recv(fd, in, (size_t)size + 1, MSG_DONTWAIT);
 
 			if (n < 0) {
@@ -560,7 +568,7 @@ static int ping(int argc, char **argv)
 			ssize_t n;
 			struct icmphdr r;
 
-			if (wait_io(fd, POLLIN, (long)((end - now_us()) / 1000)))
+			if (wait_io(fd, POLLIN, ms_until(end)))
 				continue;
 			n = recv(fd, in, sizeof(in), MSG_DONTWAIT);
 			if (n < (v6 ? 8 : 28))
