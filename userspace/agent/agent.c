@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define LOG_UNIT "agent"
-#include "agent/priv.h"
+#include "agent/cni.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/vec.h"
@@ -18,6 +18,10 @@
 #define CLOCK_TRIES 20
 #define LISTEN_MS 10000u
 #define LINKS_SETTLE_MS 20u
+#define LINKS_LATER_MS 100u
+#define LINKS_REST_MS 500u
+#define LINKS_REST_EACH_MS 20u
+#define LINKS_REST_OFF_MAX 120u /* a minute, while workloads start all the time */
 
 uint64_t agent_mono_ns(void)
 {
@@ -60,6 +64,7 @@ void agent_share(struct agent *a)
 	agent_dns_share(a);
 }
 
+/* 1: other addresses than before. */
 static int read_node(struct agent *a)
 {
 	auto_cleanup(link_table_done) struct link_table t = { };
@@ -79,10 +84,14 @@ static int read_node(struct agent *a)
 		vec_done(&all);
 		return r;
 	}
+	if (a->node_addrs && all.n == a->nnode_addrs && (!all.n || !memcmp(all.v, a->node_addrs, all.n * sizeof(*all.v)))) {
+		vec_done(&all);
+		return 0;
+	}
 	free(a->node_addrs);
 	a->node_addrs = all.v;
 	a->nnode_addrs = all.n;
-	return 0;
+	return 1;
 }
 
 const struct addr *agent_node_addrs(const struct agent *a, size_t *n)
@@ -103,6 +112,7 @@ static int load(struct agent *a, struct fail_list *f)
 	struct loader_size sizes[] = {
 		{ "cw_ep", or_default(c->endpoints, CW_MAX_EPS) },
 		{ "cw_gate", or_default(c->endpoints, CW_MAX_EPS) },
+		{ "cw_probe", or_default(c->endpoints, CW_MAX_EPS) * 2 },
 		{ "cw_frag", or_default(c->endpoints, CW_MAX_EPS) * CW_FRAG_SLOTS },
 		{ "cw_flow4", or_default(c->flows, CW_MAX_FLOWS) },
 		{ "cw_flow6", or_default(c->flows, CW_MAX_FLOWS) / 2 },
@@ -119,7 +129,7 @@ static int load(struct agent *a, struct fail_list *f)
 		{ "cw_rows", or_default(c->rows, CW_MAX_ROWS) },
 		{ "cw_events", or_default(c->ring_bytes, 1u << 20) },
 	};
-	struct loader_const consts[4];
+	struct loader_const consts[5];
 	struct loader_config lc = {
 		.root = a->pin_root, .sizes = sizes, .nsizes = ARRAY_SIZE(sizes), .fresh = true,
 		.consts = consts, .nconsts = ARRAY_SIZE(consts),
@@ -138,17 +148,21 @@ static int load(struct agent *a, struct fail_list *f)
 	while (!mark)
 		if (getrandom(&mark, sizeof(mark), 0) != sizeof(mark))
 			return fail_add(f, -EIO, "agent.random", NULL, NULL, NULL, "no random numbers");
+	while (!a->probe_magic)
+		if (getrandom(&a->probe_magic, sizeof(a->probe_magic), 0) != sizeof(a->probe_magic))
+			return fail_add(f, -EIO, "agent.random", NULL, NULL, NULL, "no random numbers");
 	consts[0] = (struct loader_const){ "cw_hz", a->hz };
 	consts[1] = (struct loader_const){ "cw_mark", mark };
 	consts[2] = (struct loader_const){ "cw_dns_min_ttl", c->dns_min_ttl };
 	consts[3] = (struct loader_const){ "cw_dns_grace", c->dns_grace };
+	consts[4] = (struct loader_const){ "cw_probe_magic", a->probe_magic };
 	r = loader_set_load(&tc, &lc, f, &a->set);
 	if (r < 0)
 		return r;
 	/* XDP is for shields only: without it everything else works. */
 	r = loader_set_add(a->set, &xdp, consts, ARRAY_SIZE(consts), NULL);
 	if (r < 0) {
-		log_warn(r, "no XDP shield on this kernel");
+		log_warn(r, "no XDP on this kernel: no shield, and no guard before packet sockets");
 		a->cfg.shield_pps = 0;
 	}
 	r = maps_open(loader_fd_of, a->set, &a->maps, &bad);
@@ -166,7 +180,8 @@ static int load(struct agent *a, struct fail_list *f)
 
 static int new_parts(struct agent *a, struct fail_list *f)
 {
-	int r;
+	auto_free char *mark = NULL;
+	int r, xdp_fd;
 
 	r = features_probe(a->pin_root, &a->feat);
 	if (r < 0)
@@ -186,9 +201,17 @@ static int new_parts(struct agent *a, struct fail_list *f)
 	r = hooks_open(a->pin_root, loader_set_entry_fd(a->set), &a->feat, &a->hooks);
 	if (r < 0)
 		return fail_add(f, r, "agent.hooks", a->pin_root, NULL, NULL, "cannot open the attachments");
+	/* Without it a way that only XDP can judge is blind. */
+	r = loader_set_use_xdp(a->set, "cw_xdp_main", &xdp_fd);
+	if (!r)
+		r = hooks_set_xdp_entry(a->hooks, xdp_fd);
+	if (r < 0 && r != -ENOENT)
+		log_warn(r, "packets that packet sockets take before TC cannot be judged here");
 	r = agent_standing(a);
 	if (!r)
 		r = read_node(a);
+	if (r >= 0)
+		r = agent_guard_standing(a);
 	if (!r)
 		r = names_open(a->state_dir, a->instance, true, &a->names);
 	if (r < 0)
@@ -203,6 +226,12 @@ static int new_parts(struct agent *a, struct fail_list *f)
 	r = agent_policy_open(a, f);
 	if (r < 0)
 		return r;
+	if (asprintf(&mark, "%s/rcu-expedited", a->state_dir) < 0) {
+		mark = NULL;
+		return fail_add(f, -ENOMEM, "agent.memory", NULL, NULL, NULL, "no memory");
+	}
+	if (hooks_expedite(a->hooks, mark, a->cfg.expedite) == -EROFS)
+		log_info("the kernel's RCU waits cannot be shortened here, attaching takes some 10 ms each");
 	r = agent_former_open(a);
 	if (r < 0)
 		return fail_add(f, r, "agent.former", a->pin_root, NULL, NULL,
@@ -232,12 +261,16 @@ static void parts_free(struct agent *a)
 	htab_free(a->by_num, NULL);
 	htab_free(a->seen, NULL);
 	hooks_free(a->hooks);
+	agent_cni_free(a);
+	agent_find_free(a);
 	agent_dns_free(a);
 	maps_free(a->maps);
 	loader_set_free(a->set);
 	free(a->node_addrs);
 	free(a->pin_root);
 	free(a->state_dir);
+	free(a->cni_conf_dir);
+	free(a->passed);
 	free(a);
 }
 
@@ -253,6 +286,7 @@ int agent_new(uv_loop_t *loop, const struct agent_config *cfg, struct fail_list 
 	a->cfg.drain_ms = or_default(cfg->drain_ms, 1000);
 	a->cfg.repair_ms = or_default(cfg->repair_ms, 100);
 	a->cfg.event_gap_ms = or_default(cfg->event_gap_ms, 1000);
+	a->cfg.cni_wait_ms = or_default(cfg->cni_wait_ms, 1000);
 	a->cfg.dns_min_ttl = or_default(cfg->dns_min_ttl, 60);
 	a->cfg.dns_grace = or_default(cfg->dns_grace, 300);
 	a->cfg.dns_names = or_default(cfg->dns_names, 1000);
@@ -260,7 +294,12 @@ int agent_new(uv_loop_t *loop, const struct agent_config *cfg, struct fail_list 
 	snprintf(a->node, sizeof(a->node), "%s", cfg->node);
 	a->pin_root = strdup(cfg->pin_root ? cfg->pin_root : CW_PIN_ROOT);
 	a->state_dir = strdup(cfg->state_dir);
-	r = a->pin_root && a->state_dir ? new_parts(a, f) :
+	a->cni_conf_dir = cfg->cni_conf_dir ? strdup(cfg->cni_conf_dir) : NULL;
+	/* Those that wait for the network lock must not keep others from looking. */
+	(void)setenv("UV_THREADPOOL_SIZE", "12", 0);
+	r = a->pin_root && a->state_dir && (a->cni_conf_dir || !cfg->cni_conf_dir) && !agent_cni_open(a) &&
+	    !agent_find_open(a) ?
+	    new_parts(a, f) :
 	    fail_add(f, -ENOMEM, "agent.memory", NULL, NULL, NULL, "no memory");
 	if (r < 0) {
 		parts_free(a);
@@ -292,6 +331,9 @@ static void on_repair(uv_timer_t *t)
 
 	agent_takeover_try(a);
 	agent_repair(a);
+	agent_guard_tick(a);
+	agent_cni_tick(a);
+	agent_find_tick(a);
 }
 
 static void on_sweep(uv_timer_t *t)
@@ -305,24 +347,72 @@ static void on_listen(uv_timer_t *t)
 	agent_listeners(t->data);
 }
 
+/* A network plugin makes its bridge when the first workload comes, and probes come from there. */
+static void node_changed(struct agent *a)
+{
+	if (!a->node_dirty)
+		return;
+	a->node_dirty = false;
+	if (read_node(a) > 0 && a->sink && a->sink->node_addresses)
+		a->sink->node_addresses(a->sink_arg, a->node_addrs, a->nnode_addrs);
+}
+
 static void on_links(uv_timer_t *t)
 {
-	agent_links_changed(t->data);
+	struct agent *a = t->data;
+	bool all = a->links_all;
+
+	a->links_all = false;
+	node_changed(a);
+	if (agent_links_changed(a, all))
+		uv_timer_start(t, on_links, LINKS_LATER_MS, 0);
+}
+
+/* Not soon again: each look at all of them costs a few milliseconds a workload. */
+static void on_links_rest(uv_timer_t *t)
+{
+	struct agent *a = t->data;
+
+	node_changed(a);
+	if (agent_cni_waiting(a) && ++a->rest_off < LINKS_REST_OFF_MAX) {
+		uv_timer_start(t, on_links_rest, LINKS_REST_MS, 0);
+		return;
+	}
+	a->rest_off = 0;
+	(void)agent_links_changed(a, true); /* all: none is left */
 }
 
 /* Changes come in bursts (a pair, its addresses, its bridge): one look serves them all. */
-static void on_resync(void *arg)
+static void links_soon(struct agent *a)
 {
-	struct agent *a = arg;
-
 	if (!a->closing && !uv_is_active((uv_handle_t *)&a->links_timer))
 		uv_timer_start(&a->links_timer, on_links, LINKS_SETTLE_MS, 0);
 }
 
+static void on_resync(void *arg)
+{
+	struct agent *a = arg;
+
+	a->links_all = true;
+	links_soon(a);
+}
+
+/* The workloads it concerns are looked at now, the rest at leisure: in a storm of starting
+ * workloads each would otherwise be looked at for each. */
 static void on_change(void *arg, const struct link_change *c)
 {
-	if (c->kind == LINK_SET || c->kind == LINK_GONE || c->kind == LINK_ADDR_SET || c->kind == LINK_ADDR_GONE)
-		on_resync(arg);
+	struct agent *a = arg;
+	bool soon = agent_links_touch(a, c);
+
+	/* Link-local ones, of which each pair of a workload brings one, may wait. */
+	if (c->in_nsid == LINK_NSID_OWN && (c->kind == LINK_ADDR_SET || c->kind == LINK_ADDR_GONE)) {
+		a->node_dirty = true;
+		soon |= c->kind == LINK_ADDR_SET && c->addr.scope == 0;
+	}
+	if (soon)
+		links_soon(a);
+	if (!a->closing && !uv_is_active((uv_handle_t *)&a->links_rest))
+		uv_timer_start(&a->links_rest, on_links_rest, LINKS_REST_MS + LINKS_REST_EACH_MS * a->nwls, 0);
 }
 
 static const struct link_watch_ops watch_ops = { .change = on_change, .resync = on_resync };
@@ -346,13 +436,16 @@ int agent_start(struct agent *a, struct fail_list *f)
 	a->handles++;
 	uv_timer_init(a->loop, &a->links_timer);
 	a->links_timer.data = a;
-	a->handles++;
+	uv_timer_init(a->loop, &a->links_rest);
+	a->links_rest.data = a;
+	a->handles += 2;
 	a->links = true;
 	r = link_watch_open(a->loop, -1, LINK_WATCH_ALL, 0, &watch_ops, a, &a->watch);
 	if (r < 0)
 		return fail_add(f, r, "agent.links", NULL, "CAP_NET_ADMIN and CAP_NET_BROADCAST", NULL,
 				"cannot watch interfaces");
 	a->handles++;
+	agent_cni_start(a);
 	timer(a, &a->drain_timer, on_drain, a->cfg.drain_ms);
 	timer(a, &a->repair_timer, on_repair, a->cfg.repair_ms);
 	timer(a, &a->sweep_timer, on_sweep, SWEEP_MS);
@@ -418,8 +511,12 @@ void agent_close(struct agent *a, void (*done)(void *arg), void *arg)
 		uv_close((uv_handle_t *)&a->sweep_timer, timer_closed);
 		uv_close((uv_handle_t *)&a->listen_timer, timer_closed);
 	}
-	if (a->links)
+	if (a->links) {
 		uv_close((uv_handle_t *)&a->links_timer, timer_closed);
+		uv_close((uv_handle_t *)&a->links_rest, timer_closed);
+	}
+	agent_cni_close(a, timer_closed);
+	agent_cni_install_close(a, timer_closed);
 	if (a->watch)
 		link_watch_close(a->watch, part_closed, a);
 	if (a->events)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define LOG_UNIT "attach"
-#include "agent/priv.h"
+#include "agent/cni.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/vec.h"
@@ -21,6 +21,11 @@ struct agent_wl *agent_wl_find(struct agent *a, const char *ns, const char *name
 		if (!a->wls[i]->gone && !strcmp(a->wls[i]->ns, ns) && !strcmp(a->wls[i]->name, name))
 			return a->wls[i];
 	return NULL;
+}
+
+bool agent_wl_is(const struct agent_wl *w, const char *uid)
+{
+	return !uid || !*uid || !w->uid || !*w->uid || !strcmp(uid, w->uid);
 }
 
 void agent_wl_free(struct agent_wl *w)
@@ -52,9 +57,8 @@ static int set_str(char **to, const char *s)
 	return 0;
 }
 
-int agent_workload_attach(void *node, const struct workload *wl, const char *netns, struct fail_list *f)
+int agent_wl_attach(struct agent *a, const struct workload *wl, const char *netns, bool fresh, struct fail_list *f)
 {
-	struct agent *a = node;
 	struct agent_wl *w = agent_wl_find(a, wl->ns, wl->name);
 	auto_close int fd = -1;
 	struct policy_wl pw;
@@ -72,12 +76,25 @@ int agent_workload_attach(void *node, const struct workload *wl, const char *net
 			return fail_add(f, -ENOMEM, "agent.memory", NULL, NULL, NULL, "no memory");
 		}
 		w->a = a;
+		w->nsid = -1;
+		w->seeded = fresh;
 		a->wls[a->nwls++] = w;
 		agent_share(a);
 	}
-	if (set_str(&w->uid, wl->uid) || set_str(&w->netns, netns))
+	if (w->netns && strcmp(w->netns, netns))
+		w->key = (struct netns_key){ }; /* not known before the next look */
+	/* Whoever declares it need not know its uid; the runtime does. */
+	if ((wl->uid && *wl->uid && set_str(&w->uid, wl->uid)) || set_str(&w->netns, netns))
 		return fail_add(f, -ENOMEM, "agent.memory", NULL, NULL, NULL, "no memory");
-	if (!w->wl && !policy_set_wl(a->policy, w->ns, w->name, &pw) && pw.group) {
+	r = policy_set_wl(a->policy, w->ns, w->name, &pw);
+	/* The one of this name that the policy knows may be its predecessor. */
+	if (w->wl && (r || !agent_wl_is(w, pw.uid))) {
+		if (htab_get_u64(a->by_num, w->wl) == w)
+			(void)htab_del_u64(a->by_num, w->wl);
+		w->wl = w->group = w->eid = 0;
+		agent_wl_publish(a, w);
+	}
+	if (!w->wl && !r && pw.group && agent_wl_is(w, pw.uid)) {
 		w->wl = pw.wl;
 		w->group = pw.group;
 		w->eid = pw.eid;
@@ -85,6 +102,11 @@ int agent_workload_attach(void *node, const struct workload *wl, const char *net
 	}
 	agent_scan(a, w);
 	return 0;
+}
+
+int agent_workload_attach(void *node, const struct workload *wl, const char *netns, struct fail_list *f)
+{
+	return agent_wl_attach(node, wl, netns, false, f);
 }
 
 int agent_workload_detach(void *node, const char *ns, const char *name)
@@ -101,12 +123,59 @@ int agent_workload_detach(void *node, const char *ns, const char *name)
 	return 0;
 }
 
-/* Something about interfaces changed in a namespace we hear of: look at all of them again. */
-void agent_links_changed(struct agent *a)
+/* Its namespace, the other end of a pair in it, or a device where it is judged. */
+static bool link_concerns(const struct agent_wl *w, const struct link_change *c)
 {
+	/* A namespace without a number has no interface that the node could know; it gets one with it. */
+	if (w->nsid < 0)
+		return c->kind == LINK_NSID_SET || !w->scans;
+	if (c->in_nsid == w->nsid || (c->moved && c->moved_nsid == w->nsid))
+		return true;
+	if (c->in_nsid != LINK_NSID_OWN || (c->kind != LINK_SET && c->kind != LINK_GONE))
+		return false;
+	if (c->kind == LINK_SET && c->link.lower_nsid == w->nsid)
+		return true;
+	for (size_t i = 0; i < w->neps; i++)
+		if (w->eps[i]->at.host_ifindex == c->link.ifindex)
+			return true;
+	return false;
+}
+
+bool agent_links_touch(struct agent *a, const struct link_change *c)
+{
+	bool any = false;
+
 	for (size_t i = 0; i < a->nwls; i++)
-		if (!a->wls[i]->gone)
-			agent_scan(a, a->wls[i]);
+		if (!a->wls[i]->gone && link_concerns(a->wls[i], c))
+			any = a->wls[i]->touched = true;
+	return any;
+}
+
+/* Every interface that can be judged is. */
+static bool wl_up(const struct agent_wl *w)
+{
+	for (size_t i = 0; i < w->neps; i++)
+		if (!w->eps[i]->stale && w->eps[i]->ep && !agent_ep_up(w->eps[i]))
+			return false;
+	return w->neps > 0;
+}
+
+bool agent_links_changed(struct agent *a, bool all)
+{
+	bool later = false, busy = agent_cni_waiting(a);
+
+	for (size_t i = 0; i < a->nwls; i++) {
+		if (a->wls[i]->gone || (!all && !a->wls[i]->touched))
+			continue;
+		/* Those that start come first: their runtime waits. */
+		if (!all && busy && wl_up(a->wls[i])) {
+			later = true;
+			continue;
+		}
+		a->wls[i]->touched = false;
+		agent_scan(a, a->wls[i]);
+	}
+	return later;
 }
 
 /* Is every attachment where it should be? What is gone is put back and reported. */
@@ -128,22 +197,27 @@ void agent_repair(struct agent *a)
 				agent_ep_detach(a, w, e);
 				continue;
 			}
-			if (e->up != EP_UP_BOTH)
-				continue; /* a scan comes when the device does */
-			for (int d = HOOK_INGRESS; d <= HOOK_EGRESS; d++) {
-				auto_close int fd = e->kind == HOOK_KIND_CLSACT ? agent_ep_netns(w, e) : -1;
+			/* A scan comes when the device does; what is let go is looked at all the time. */
+			if (!agent_ep_up(e) || w->leaving)
+				continue;
+			for (int way = 0; way < CNI_WAYS; way++) {
+				auto_close int fd = -1;
 				struct hook_state st;
 				struct hook h;
 				int r;
 
-				agent_ep_hook(w, e, d, &h);
+				if (!(e->up & 1u << way))
+					continue;
+				agent_ep_hook(w, e, way, &h);
+				if (e->kind[way] == HOOK_KIND_CLSACT)
+					fd = agent_ep_netns(w, &h);
 				r = hooks_check(a->hooks, &h, fd, &st);
 				if (r == HOOK_OK || r == HOOK_OVERTAKEN || r < 0)
 					continue;
-				e->up &= (uint8_t)~(1u << d);
+				e->up &= (uint8_t)~(1u << way);
 				lost = true;
 			}
-			if (e->up == EP_UP_BOTH)
+			if (agent_ep_up(e))
 				continue;
 			a->repaired++;
 			log_warn(0, "attachment was removed, putting it back; workload='%s/%s' if='%s'",
@@ -167,8 +241,14 @@ static int drop_orphan(void *arg, const struct hook *h, enum hook_kind k)
 	auto_close int fd = -1;
 
 	(void)k;
-	if (h->ep && h->ep < a->room.eps && a->ep_by_num[h->ep])
-		return 0;
+	if (h->ep && h->ep < a->room.eps && a->ep_by_num[h->ep]) {
+		enum cni_way way = h->from_pod ? CNI_FROM_POD : CNI_TO_POD;
+		struct hook mine;
+
+		agent_ep_hook(a->wl_of_ep[h->ep], a->ep_by_num[h->ep], way, &mine);
+		if (mine.dir == h->dir && mine.ifindex == h->ifindex && mine.netns == h->netns)
+			return 0; /* else: it is judged elsewhere now */
+	}
 	if (h->netns == a->node_key.ino)
 		(void)netns_open_self(&fd); /* -1: a clsact filter goes with its device */
 	log_info("removing an attachment of a workload that is no more; key='%s'", h->key);
@@ -192,9 +272,10 @@ static int note_standing(void *arg, const struct hook *h, enum hook_kind k)
 	struct agent *a = arg;
 	struct hook *v;
 
+	(void)k;
 	/* A shield's reasons died with its process: the verdict behind it holds, and it is put up
 	 * again where the flood goes on. Left standing it would outlive the quarantine. */
-	if (k == HOOK_KIND_XDP || h->dir == HOOK_XDP) {
+	if (h->dir == HOOK_XDP && !h->ep) {
 		auto_close int fd = -1;
 
 		(void)netns_open_self(&fd);
@@ -222,43 +303,5 @@ bool agent_scanned(const struct agent *a)
 	for (size_t i = 0; i < a->nwls; i++)
 		if (!a->wls[i]->scanned)
 			return false;
-	return true;
-}
-
-/* ---- guard map --------------------------------------------------------------------------------------------- */
-
-int agent_guards(void *node, int (*fn)(void *arg, const struct node_guard *g), void *arg)
-{
-	struct agent *a = node;
-
-	for (size_t i = 0; i < a->nwls; i++) {
-		const struct agent_wl *w = a->wls[i];
-
-		for (size_t k = 0; k < w->neps; k++) {
-			const struct agent_ep *e = w->eps[k];
-			struct node_guard g = { .ifindex = e->at.ifindex, .start_gap_ns = e->gap_ns };
-			bool pod = e->at.side == CNI_SIDE_POD;
-			int r;
-
-			if (e->stale || w->gone)
-				continue;
-			snprintf(g.workload, sizeof(g.workload), "%s/pod/%s", w->ns, w->name);
-			snprintf(g.iface, sizeof(g.iface), "%s", e->at.iface);
-			g.hook = e->up != EP_UP_BOTH ? "-" :
-				 e->kind == HOOK_KIND_TCX ? (pod ? "tcx pod" : "tcx host") :
-							    (pod ? "clsact pod" : "clsact host");
-			if (e->up == EP_UP_BOTH) {
-				g.state = cni_guard_str(e->at.guard);
-				snprintf(g.reason, sizeof(g.reason), "%s", e->at.text ? e->at.text : "attached and checked");
-			} else {
-				g.state = "blind";
-				snprintf(g.reason, sizeof(g.reason), "%s",
-					 e->err ? strerror(-e->err) : e->at.text ? e->at.text : "being attached");
-			}
-			r = fn(arg, &g);
-			if (r)
-				return r;
-		}
-	}
-	return 0;
+	return agent_find_settled(a);
 }

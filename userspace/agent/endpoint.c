@@ -6,13 +6,13 @@
 #include <string.h>
 
 #define LOG_UNIT "attach"
-#include "agent/priv.h"
+#include "agent/cni.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
-void agent_ep_hook(const struct agent_wl *w, const struct agent_ep *e, enum hook_dir dir, struct hook *ret)
+void agent_ep_hook(const struct agent_wl *w, const struct agent_ep *e, enum cni_way way, struct hook *ret)
 {
-	bool ingress_is_from_pod = cni_from_pod_is_ingress(&e->at);
+	const struct cni_place *p = &e->at.way[way];
 	/* Names may be longer than a pin's key: the hash keeps keys apart. */
 	uint64_t h = hash_bytes(0, w->name, strlen(w->name)) ^ hash_bytes(1, w->ns, strlen(w->ns));
 
@@ -20,35 +20,60 @@ void agent_ep_hook(const struct agent_wl *w, const struct agent_ep *e, enum hook
 	if (snprintf(ret->key, sizeof(ret->key), "%s/%s/%s", w->ns, w->name, e->at.iface) >=
 	    (int)sizeof(ret->key))
 		snprintf(ret->key, sizeof(ret->key), "%016" PRIx64 "/%.32s", h, e->at.iface);
-	ret->netns = e->at.netns.ino;
-	ret->ifindex = e->at.ifindex;
+	ret->netns = p->netns.ino;
+	ret->ifindex = p->ifindex;
 	ret->ep = e->ep;
-	ret->dir = dir;
-	ret->from_pod = (dir == HOOK_INGRESS) == ingress_is_from_pod;
+	ret->dir = p->hook == CNI_HOOK_XDP ? HOOK_XDP : cni_at_ingress(p, way) ? HOOK_INGRESS : HOOK_EGRESS;
+	ret->from_pod = way == CNI_FROM_POD;
 	ret->closed = w->a->cfg.closed;
 }
 
+uint8_t agent_ep_wanted(const struct agent_ep *e)
+{
+	uint8_t m = 0;
+
+	for (int i = 0; i < CNI_WAYS; i++)
+		m |= (uint8_t)((e->at.way[i].hook != CNI_HOOK_NONE) << i);
+	return m;
+}
+
 /* The namespace the hook's device is in, opened for one job. */
-int agent_ep_netns(const struct agent_wl *w, const struct agent_ep *e)
+int agent_ep_netns(const struct agent_wl *w, const struct hook *h)
 {
 	int fd = -1;
 
-	if (e->at.side == CNI_SIDE_POD)
+	if (h->netns != w->a->node_key.ino)
 		return netns_open(w->netns, &fd) < 0 ? -1 : fd;
 	return netns_open_self(&fd) < 0 ? -1 : fd;
 }
 
 /* ---- endpoint table ---------------------------------------------------------------------------- */
 
+/* Is there an interface whose hook the workload can send past? */
+static bool sends_inside(const struct agent_wl *w)
+{
+	for (size_t i = 0; i < w->neps; i++)
+		if (!w->eps[i]->stale && w->eps[i]->at.way[CNI_FROM_POD].side == CNI_SIDE_POD)
+			return true;
+	return false;
+}
+
 void agent_ep_write(struct agent *a, const struct agent_wl *w, const struct agent_ep *e)
 {
 	static const uint8_t no_mac[6];
+	const struct cni_place *from = &e->at.way[CNI_FROM_POD], *to = &e->at.way[CNI_TO_POD];
 	struct cw_ep v = {
-		.wl = w->wl, .group = w->group, .eid = w->eid, .ifindex = e->at.ifindex,
-		.flags = CW_EP_ATTACHED | (e->at.side == CNI_SIDE_POD ? CW_EP_POD_SIDE : 0),
+		.wl = w->wl, .group = w->group, .eid = w->eid, .ifindex = from->ifindex,
+		.flags = CW_EP_ATTACHED,
 	};
 	int r;
 
+	if (from->side == CNI_SIDE_POD)
+		v.flags |= CW_EP_POD_SIDE;
+	else if (to->side == CNI_SIDE_POD)
+		v.flags |= CW_EP_MIXED;
+	if (w->wl)
+		(void)wl_map_inside(a->maps, w->wl, sends_inside(w)); /* the number is in range */
 	memcpy(v.mac, e->at.mac, 6);
 	if (!memcmp(v.mac, no_mac, 6))
 		v.flags |= CW_EP_NO_MAC;
@@ -57,10 +82,15 @@ void agent_ep_write(struct agent *a, const struct agent_wl *w, const struct agen
 		r = ep_map_clear(a->maps, e->ep);
 	else {
 		if (!v.wl) {
-			v.wl = UINT32_MAX; /* owns nothing */
-			v.flags |= CW_EP_CLOSED;
+			v.wl = UINT32_MAX; /* owns nothing, so whose address it sends from cannot be checked */
+			v.flags |= CW_EP_CLOSED | CW_EP_ROUTER;
 		}
 		r = ep_map_set(a->maps, e->ep, &v);
+	}
+	if (!r && from->hook == CNI_HOOK_XDP) {
+		struct cw_shield s = { .ep = e->ep };
+
+		r = shield_map_set(a->maps, from->ifindex, &s);
 	}
 	if (r < 0)
 		log_err(r, "cannot write endpoint; ep=%u workload='%s/%s'", e->ep, w->ns, w->name);
@@ -92,6 +122,8 @@ void agent_wl_seed(struct agent *a, struct agent_wl *w)
 void agent_wl_publish(struct agent *a, struct agent_wl *w)
 {
 	agent_wl_seed(a, w);
+	if (w->nown)
+		agent_own_renew(a, w);
 	for (size_t i = 0; i < w->neps; i++) {
 		if (!w->eps[i]->ep)
 			continue;
@@ -109,11 +141,15 @@ static uint32_t ep_standing(const struct agent *a, const struct agent_wl *w, con
 {
 	struct hook mine;
 
-	agent_ep_hook(w, e, HOOK_INGRESS, &mine);
-	for (size_t i = 0; i < a->nstanding; i++)
-		if (!strcmp(mine.key, a->standing[i].key) && mine.ifindex == a->standing[i].ifindex &&
-		    mine.netns == a->standing[i].netns)
-			return a->standing[i].ep;
+	for (int way = 0; way < CNI_WAYS; way++) {
+		if (e->at.way[way].hook == CNI_HOOK_NONE)
+			continue;
+		agent_ep_hook(w, e, way, &mine);
+		for (size_t i = 0; i < a->nstanding; i++)
+			if (!strcmp(mine.key, a->standing[i].key) && mine.ifindex == a->standing[i].ifindex &&
+			    mine.netns == a->standing[i].netns)
+				return a->standing[i].ep;
+	}
 	return 0;
 }
 
@@ -144,6 +180,8 @@ static void ep_release(struct agent *a, struct agent_ep *e)
 	if (!e->ep)
 		return;
 	(void)ep_map_clear(a->maps, e->ep); /* a zeroed entry is "no endpoint" */
+	if (e->at.way[CNI_FROM_POD].hook == CNI_HOOK_XDP)
+		(void)shield_map_del(a->maps, e->at.way[CNI_FROM_POD].ifindex);
 	for (size_t i = 0; i < e->nlocal; i++)
 		(void)addr_map_del(a->maps, 0, &e->local[i]);
 	a->ep_by_num[e->ep] = NULL;
@@ -176,8 +214,9 @@ void agent_wl_drop_if_empty(struct agent *a, struct agent_wl *w)
 {
 	if (!w->gone || w->neps || w->scanning)
 		return;
-	if (w->wl)
+	if (w->wl && htab_get_u64(a->by_num, w->wl) == w)
 		(void)htab_del_u64(a->by_num, w->wl);
+	agent_own_renew(a, w);
 	for (size_t i = 0; i < a->nwls; i++)
 		if (a->wls[i] == w)
 			a->wls[i] = a->wls[--a->nwls];
@@ -185,29 +224,86 @@ void agent_wl_drop_if_empty(struct agent *a, struct agent_wl *w)
 	agent_share(a);
 }
 
+static const char *kind_str(enum hook_kind k)
+{
+	return k == HOOK_KIND_TCX ? "tcx" : k == HOOK_KIND_CLSACT ? "clsact" : k == HOOK_KIND_NONE ? "-" : "xdp";
+}
+
+void agent_ep_where_one(const struct agent_ep *e, enum cni_way way, char *out, size_t n)
+{
+	if (e->up & 1u << way)
+		snprintf(out, n, "%s %s", kind_str(e->kind[way]), cni_side_str(e->at.way[way].side));
+	else
+		snprintf(out, n, "-");
+}
+
+void agent_ep_where(const struct agent_ep *e, char *out, size_t n)
+{
+	char t[CNI_WAYS][24];
+
+	for (int i = 0; i < CNI_WAYS; i++)
+		agent_ep_where_one(e, i, t[i], sizeof(t[i]));
+	if (strcmp(t[CNI_FROM_POD], t[CNI_TO_POD]))
+		snprintf(out, n, "%s / %s", t[CNI_FROM_POD], t[CNI_TO_POD]);
+	else
+		snprintf(out, n, "%s", t[CNI_TO_POD]);
+}
+
+static void on_detached(void *arg, const struct hook *h, int r, const struct hook_state *st);
+
+/* The new place judges: the hooks of the former one go. */
+static void ep_leave(struct agent *a, struct agent_wl *w, struct agent_ep *e)
+{
+	while (e->nwas) {
+		const struct hook *h = &e->was[--e->nwas];
+		auto_close int fd = agent_ep_netns(w, h);
+
+		if (hooks_detach_async(a->hooks, a->loop, h, fd, on_detached, a) < 0)
+			continue; /* its device goes one day; it judges by the same rules until then */
+		e->busy++;
+		a->jobs++;
+	}
+}
+
 static void on_attached(void *arg, const struct hook *h, int r, const struct hook_state *st)
 {
 	struct agent *a = arg;
 	struct agent_wl *w = NULL;
 	struct agent_ep *e = ep_of(a, h, &w);
+	char where[64];
 
 	if (e) {
+		enum cni_way way = h->from_pod ? CNI_FROM_POD : CNI_TO_POD;
+		struct hook now;
+
 		e->busy--;
-		e->err = r;
-		if (!r) {
-			e->up |= (uint8_t)(1u << h->dir);
-			e->kind = st->kind;
-			if (e->up == EP_UP_BOTH && e->gap_ns < 0)
+		if (r < 0)
+			e->err = r;
+		agent_ep_hook(w, e, way, &now);
+		if (!r && now.dir == h->dir && now.ifindex == h->ifindex && now.netns == h->netns) {
+			e->up |= (uint8_t)(1u << way);
+			e->kind[way] = st->kind;
+			if (agent_ep_up(e) && e->gap_ns < 0)
 				e->gap_ns = st->adopted ? 0 : (int64_t)(agent_mono_ns() - e->seen_ns);
-			if (e->up == EP_UP_BOTH && !st->adopted)
-				agent_note(a, "attached", w, "%s %s, %s, gap %.1f ms", e->at.iface,
-					   cni_side_str(e->at.side), st->kind == HOOK_KIND_TCX ? "tcx" : "clsact",
+			if (agent_ep_up(e))
+				ep_leave(a, w, e);
+			if (agent_ep_up(e) && !st->adopted) {
+				agent_ep_where(e, where, sizeof(where));
+				agent_note(a, "attached", w, "%s %s, gap %.1f ms", e->at.iface, where,
 					   (double)e->gap_ns / 1e6);
+			}
+		} else if (!r) {
+			/* It moved while this was on the way: not where it is judged any more. */
+			if (e->nwas < CNI_WAYS)
+				e->was[e->nwas++] = *h;
+			if (!e->busy)
+				agent_ep_attach(a, w, e);
 		} else if (r != -ENODEV) {
 			log_err(r, "cannot attach; workload='%s/%s' if='%s'", w->ns, w->name, e->at.iface);
 			agent_note(a, "attach-failed", w, "%s: %s", e->at.iface, strerror(-r));
 		}
 	}
+	agent_cni_kick(a);
 	agent_job_done(a);
 }
 
@@ -220,9 +316,10 @@ static void on_detached(void *arg, const struct hook *h, int r, const struct hoo
 	(void)st;
 	if (r < 0 && r != -ENODEV)
 		log_warn(r, "cannot detach; key='%s'", h->key);
-	if (e && e->stale) {
+	if (e)
 		e->busy--;
-		e->up &= (uint8_t)~(1u << h->dir);
+	if (e && e->stale) {
+		e->up &= (uint8_t)~(1u << (h->from_pod ? CNI_FROM_POD : CNI_TO_POD));
 		if (!e->busy) {
 			ep_drop(a, w, e);
 			agent_wl_drop_if_empty(a, w);
@@ -233,19 +330,22 @@ static void on_detached(void *arg, const struct hook *h, int r, const struct hoo
 
 void agent_ep_attach(struct agent *a, struct agent_wl *w, struct agent_ep *e)
 {
-	auto_close int fd = agent_ep_netns(w, e);
-
 	if (e->stale || e->busy || a->closing)
 		return;
-	if (fd < 0) {
-		e->err = -ENOENT;
-		return;
-	}
-	for (int d = HOOK_INGRESS; d <= HOOK_EGRESS; d++) {
+	e->err = 0;
+	for (int way = 0; way < CNI_WAYS; way++) {
+		auto_close int fd = -1;
 		struct hook h;
 		int r;
 
-		agent_ep_hook(w, e, d, &h);
+		if (e->at.way[way].hook == CNI_HOOK_NONE)
+			continue;
+		agent_ep_hook(w, e, way, &h);
+		fd = agent_ep_netns(w, &h);
+		if (fd < 0) {
+			e->err = -ENOENT;
+			continue;
+		}
 		r = hooks_attach_async(a->hooks, a->loop, &h, fd, on_attached, a);
 		if (r < 0) {
 			log_err(r, "cannot queue an attachment; workload='%s/%s'", w->ns, w->name);
@@ -256,17 +356,37 @@ void agent_ep_attach(struct agent *a, struct agent_wl *w, struct agent_ep *e)
 	}
 }
 
+void agent_ep_move(struct agent *a, struct agent_wl *w, struct agent_ep *e, const struct cni_endpoint *to)
+{
+	struct cni_place was = e->at.way[CNI_FROM_POD];
+
+	for (int way = 0; way < CNI_WAYS; way++) {
+		if (cni_place_same(&e->at.way[way], &to->way[way]))
+			continue;
+		if ((e->up & 1u << way) && e->nwas < CNI_WAYS)
+			agent_ep_hook(w, e, way, &e->was[e->nwas++]);
+		e->up &= (uint8_t)~(1u << way);
+		e->kind[way] = HOOK_KIND_NONE;
+	}
+	e->at = *to;
+	if (was.hook == CNI_HOOK_XDP && was.ifindex != e->at.way[CNI_FROM_POD].ifindex)
+		(void)shield_map_del(a->maps, was.ifindex);
+}
+
 void agent_ep_detach(struct agent *a, struct agent_wl *w, struct agent_ep *e)
 {
-	auto_close int fd = agent_ep_netns(w, e);
-
 	e->stale = true;
 	if (e->busy || a->closing)
 		return; /* the repair timer comes back to it */
-	for (int d = HOOK_INGRESS; d <= HOOK_EGRESS; d++) {
+	ep_leave(a, w, e);
+	for (int way = 0; way < CNI_WAYS; way++) {
+		auto_close int fd = -1;
 		struct hook h;
 
-		agent_ep_hook(w, e, d, &h);
+		if (e->at.way[way].hook == CNI_HOOK_NONE)
+			continue;
+		agent_ep_hook(w, e, way, &h);
+		fd = agent_ep_netns(w, &h);
 		if (hooks_detach_async(a->hooks, a->loop, &h, fd, on_detached, a) < 0)
 			continue;
 		e->busy++;

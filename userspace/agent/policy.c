@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define LOG_UNIT "agent"
-#include "agent/priv.h"
+#include "agent/cni.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "loader/grace.h"
@@ -27,9 +27,12 @@ static int on_wl_group(void *arg, uint32_t wl, uint32_t group, uint32_t eid)
 	/* The set describes the number while it still has it; a number that goes is looked up. */
 	if (!policy_set_wl_by_number(a->policy, wl, &pw)) {
 		w = agent_wl_find(a, pw.ns, pw.name);
+		if (w && !agent_wl_is(w, pw.uid))
+			return 0; /* its successor, of whom nobody told yet */
 		if (w && w->wl != wl) {
 			if (w->wl)
 				(void)htab_del_u64(a->by_num, w->wl);
+			w->report |= !w->wl; /* found before anybody wanted to know */
 			w->wl = wl;
 			(void)htab_set_u64(a->by_num, wl, w);
 		}
@@ -191,6 +194,11 @@ int agent_prepare(void *node, const struct policy_state *next, struct fail_list 
 		agent_abort(a);
 		return r;
 	}
+	r = agent_find_note(a, next);
+	if (r < 0) {
+		agent_abort(a);
+		return r;
+	}
 	policy_plan_info(a->plan, &info);
 	receipt_fill(a, &info.after, ret);
 	a->plan_generation = next->generation;
@@ -303,5 +311,7 @@ int agent_commit(void *node, enum policy_flows how, struct node_receipt *ret)
 	agent_share(a);
 	gc_start(a);
 	agent_shield(a);
+	agent_cni_kick(a);
+	agent_find_kick(a);
 	return 0;
 }

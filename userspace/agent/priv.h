@@ -16,6 +16,8 @@
 #include "net/link_watch.h"
 #include "policy/compile.h"
 
+struct agent_cni;
+struct cni_install;
 struct agent_dns;
 struct names;
 struct seed;
@@ -24,8 +26,8 @@ struct seed;
 struct agent_ep {
 	uint32_t ep;		/* number in cw_ep; 0 for blind ones */
 	struct cni_endpoint at;
-	enum hook_kind kind;
-	uint8_t up;		/* hooks in place: bit 0 ingress, bit 1 egress */
+	enum hook_kind kind[CNI_WAYS];
+	uint8_t up;		/* hooks in place: 1 << enum cni_way */
 	uint8_t busy;		/* jobs on the way */
 	bool stale;		/* no longer reported: to be detached */
 	int err;		/* last attach error */
@@ -34,6 +36,13 @@ struct agent_ep {
 	struct addr local[8];	/* link-local addresses, published by the agent itself */
 	size_t nlocal;
 	bool shield;		/* XDP shield on */
+	struct { uint32_t sent, seen; } proof[CNI_WAYS]; /* of the last round */
+	int64_t proof_ns;	/* Unix time of it; 0: none yet */
+	uint64_t probe_at;	/* monotonic; 0: at once */
+	bool probing;
+	/* Hooks of a place that was given up: taken down when those of the new one stand. */
+	struct hook was[CNI_WAYS];
+	size_t nwas;
 };
 
 struct agent_wl {
@@ -48,13 +57,21 @@ struct agent_wl {
 	bool scanning, scanned, again, gone, seeded;
 	struct seed *seed;		/* what stood here at the first look, until the first verdict */
 	uint64_t drops, drops_ns;	/* for the shield: packets dropped, and when counted */
+	unsigned scans;			/* looks into it that ended */
+	int32_t nsid;			/* the number the node has given to its namespace; -1 not asked yet */
+	bool leaving;			/* the runtime let it go: it ends with its interfaces */
+	bool touched;			/* a change of its interfaces waits to be looked at */
+	bool report;			/* its addresses are to be told once more */
+	struct addr own[8];		/* addresses that the agent wrote itself, as own_as */
+	size_t nown;
+	struct cw_addr own_as;
 };
 
 struct agent {
 	uv_loop_t *loop;
 	struct agent_config cfg;
 	char node[64];
-	char *pin_root, *state_dir;
+	char *pin_root, *state_dir, *cni_conf_dir;
 	struct features feat;
 	struct loader_set *set;
 	struct maps *maps;
@@ -91,9 +108,18 @@ struct agent {
 	uint64_t first_commit_ns;	/* monotonic; 0: none yet */
 	struct names *names;
 	struct agent_dns *dns;
+	struct agent_find *find; /* NULL: workloads are declared with their namespace, or the runtime tells */
+	struct agent_cni *cni;	/* NULL: no container runtime asks */
+	struct cni_install *cni_install;
 	struct addr *node_addrs;
 	size_t nnode_addrs;
 	struct netns_key node_key;
+
+	/* guard.c: ends on the node past which packets were seen to be handed, and the packet sockets
+	 * of the last look. */
+	uint32_t *passed;
+	size_t npassed;
+	uint64_t taps_hash, probe_magic;
 
 	struct htab *seen;		/* access key to a hash of its last delivered counters */
 	uint32_t resting;		/* epoch that waits to be committed and cleared; 0xffffffff none */
@@ -101,7 +127,11 @@ struct agent {
 	uint64_t drain_fail;
 
 	uv_timer_t drain_timer, repair_timer, sweep_timer, listen_timer, links_timer;
-	bool links;			/* links_timer is a handle of the loop */
+	uv_timer_t links_rest;
+	unsigned rest_off;		/* times it was put off */
+	bool links;			/* links_timer and links_rest are handles of the loop */
+	bool node_dirty;		/* the node's own addresses may have changed */
+	bool links_all;			/* changes were lost: look at all */
 	struct flow_cursor sweep;
 	uint64_t swept, repaired;
 	unsigned jobs;			/* worker jobs on the way */
@@ -136,9 +166,18 @@ void agent_abort(void *node);
 int agent_policy_open(struct agent *a, struct fail_list *f);
 
 /* endpoint.c */
-#define EP_UP_BOTH 3u	/* both hooks in place */
-void agent_ep_hook(const struct agent_wl *w, const struct agent_ep *e, enum hook_dir dir, struct hook *ret);
-int agent_ep_netns(const struct agent_wl *w, const struct agent_ep *e); /* opened for one job, or -1 */
+uint8_t agent_ep_wanted(const struct agent_ep *e); /* the ways that have a hook, as in up */
+static inline bool agent_ep_up(const struct agent_ep *e)
+{
+	return e->up && e->up == agent_ep_wanted(e);
+}
+void agent_ep_hook(const struct agent_wl *w, const struct agent_ep *e, enum cni_way way, struct hook *ret);
+int agent_ep_netns(const struct agent_wl *w, const struct hook *h); /* opened for one job, or -1 */
+/* "tcx host", "-"; of both, where they differ: "xdp host / tcx host". */
+void agent_ep_where_one(const struct agent_ep *e, enum cni_way way, char *out, size_t n);
+void agent_ep_where(const struct agent_ep *e, char *out, size_t n);
+/* The interface is judged elsewhere from now on: the same number, other hooks. */
+void agent_ep_move(struct agent *a, struct agent_wl *w, struct agent_ep *e, const struct cni_endpoint *to);
 uint32_t agent_ep_alloc(struct agent *a, struct agent_wl *w, struct agent_ep *e); /* 0: none is free */
 void agent_ep_write(struct agent *a, const struct agent_wl *w, const struct agent_ep *e);
 void agent_ep_local(struct agent *a, const struct agent_wl *w, const struct agent_ep *e); /* its link-local addresses */
@@ -152,16 +191,31 @@ void agent_scan(struct agent *a, struct agent_wl *w); /* again, if one is going 
 
 /* attach.c */
 int agent_workload_attach(void *node, const struct workload *w, const char *netns, struct fail_list *f);
+/* fresh: nothing runs in it yet, so no flow and no listener can stand there. */
+int agent_wl_attach(struct agent *a, const struct workload *w, const char *netns, bool fresh, struct fail_list *f);
 int agent_workload_detach(void *node, const char *ns, const char *name);
 struct agent_wl *agent_wl_find(struct agent *a, const char *ns, const char *name);
+/* Nothing speaks against it being the one of this uid. */
+bool agent_wl_is(const struct agent_wl *w, const char *uid);
 void agent_wl_publish(struct agent *a, struct agent_wl *w); /* number, group or eid changed */
-void agent_links_changed(struct agent *a);
+/* Marks the workloads that a change concerns; true if there are any. */
+bool agent_links_touch(struct agent *a, const struct link_change *c);
+/* Looks at the marked, or at all. True: some are left marked, for a little later. */
+bool agent_links_changed(struct agent *a, bool all);
 void agent_repair(struct agent *a);
 int agent_standing(struct agent *a);	/* at start: what a former process attached */
 bool agent_scanned(const struct agent *a);
 void agent_adopt(struct agent *a);
-int agent_guards(void *node, int (*fn)(void *arg, const struct node_guard *g), void *arg);
 void agent_wl_free(struct agent_wl *w);
+
+/* find.c: workloads whose namespace nobody tells */
+int agent_find_open(struct agent *a);
+int agent_find_note(struct agent *a, const struct policy_state *s); /* a state that is to come in force */
+void agent_find_kick(struct agent *a);	/* it is */
+void agent_find_tick(struct agent *a);
+/* What stood before this process may be looked for no longer: a former set can be let go. */
+bool agent_find_settled(const struct agent *a);
+void agent_find_free(struct agent *a);
 
 /* drain.c */
 /* Delivers every changed counter of a table to the sink. 0 when the sink has committed them. */
@@ -215,6 +269,11 @@ void agent_dns_unseen(struct agent *a, const struct node_access *x, uint32_t wl)
 /* What the former set knows and ours does not. Blocks for milliseconds. */
 void agent_dns_carry(struct agent *a);
 void agent_dns_counters(struct agent *a, struct cJSON *to);
+
+/* guard.c: the guard map, and the proof of it */
+int agent_guards(void *node, int (*fn)(void *arg, const struct node_guard *g), void *arg);
+int agent_guard_standing(struct agent *a); /* what a former process had found out; 0 or -ENOMEM */
+void agent_guard_tick(struct agent *a);
 
 /* shield.c */
 void agent_shield(struct agent *a);

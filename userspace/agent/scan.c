@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scan.c - a look into a workload's namespace: its interfaces, addresses, and what stands open. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #define LOG_UNIT "attach"
-#include "agent/priv.h"
+#include "agent/cni.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/vec.h"
@@ -13,15 +14,43 @@ struct scan_job {
 	uv_work_t work;
 	struct agent *a;
 	struct agent_wl *w;
-	char *netns;
+	char *netns, *confdir;
+	uint32_t *passed;
+	size_t npassed;
 	struct netns_key node;
 	struct link_table pod, host;
 	struct cni_endpoints found;
 	struct netns_key key;
+	int32_t nsid;		/* the node's number for it; -1: none */
 	bool first;		/* nobody looked in before */
 	struct seed *seed;
 	int r;
 };
+
+static void scan_free(struct scan_job *j)
+{
+	if (!j)
+		return;
+	free(j->netns);
+	free(j->confdir);
+	free(j->passed);
+	free(j);
+}
+
+/* What the worker looks at beside the links; copied, as the loop goes on. */
+static int scan_facts(const struct agent *a, struct scan_job *j)
+{
+	if (a->cni_conf_dir && !(j->confdir = strdup(a->cni_conf_dir)))
+		return -ENOMEM;
+	if (!a->npassed)
+		return 0;
+	j->passed = calloc(a->npassed, sizeof(*j->passed));
+	if (!j->passed)
+		return -ENOMEM;
+	memcpy(j->passed, a->passed, a->npassed * sizeof(*j->passed));
+	j->npassed = a->npassed;
+	return 0;
+}
 
 /* Flows and listeners that stand: read here, as the attachment that follows takes longer. */
 static void scan_seed(struct scan_job *j, int fd)
@@ -40,8 +69,9 @@ static void scan_run(uv_work_t *wk)
 {
 	struct scan_job *j = wk->data;
 	struct link_table tables[2];
-	auto_close int fd = -1, self = -1;
-	struct cni_query q = { .tables = tables, .ntables = 2 };
+	auto_close int fd = -1, self = -1, conf = -1;
+	auto_free struct cni_tap *taps = NULL;
+	struct cni_query q = { .tables = tables, .ntables = 2, .passed = j->passed, .npassed = j->npassed };
 
 	j->r = netns_open(j->netns, &fd);
 	if (!j->r)
@@ -55,13 +85,19 @@ static void scan_run(uv_work_t *wk)
 	if (j->r)
 		return;
 	/* A namespace without a number for the other gives no peer; then the pod side is left. */
-	(void)link_table_learn(&j->host, self, fd);
+	if (link_nsid_ask(self, fd, &j->nsid) || link_table_set_nsid(&j->host, j->nsid, &j->key))
+		j->nsid = -1;
 	(void)link_table_learn(&j->pod, fd, self);
 	q.workload = j->key;
 	q.node = j->node;
 	tables[0] = j->pod;
 	tables[1] = j->host;
-	j->r = cni_adapter_pick(-1)->resolve(&q, &j->found);
+	/* Unknown taps are none: a switch that is there all the same is found at the next look. */
+	if (!cni_taps_read(&taps, &q.ntaps))
+		q.taps = taps;
+	if (j->confdir)
+		conf = open(j->confdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	j->r = cni_adapter_pick(conf)->resolve(&q, &j->found);
 	if (j->first)
 		scan_seed(j, fd);
 }
@@ -110,9 +146,11 @@ out:
 	vec_done(&all);
 }
 
-static bool same_place(const struct cni_endpoint *x, const struct cni_endpoint *y)
+/* The same pair of devices, wherever it is judged. */
+static bool same_device(const struct cni_endpoint *x, const struct cni_endpoint *y)
 {
-	return x->ifindex == y->ifindex && x->side == y->side && netns_key_same(&x->netns, &y->netns);
+	return x->pod_ifindex == y->pod_ifindex && x->host_ifindex == y->host_ifindex &&
+	       cni_endpoint_hooked(x) == cni_endpoint_hooked(y) && netns_key_same(&x->pod, &y->pod);
 }
 
 static void take_endpoints(struct agent *a, struct agent_wl *w, const struct cni_endpoints *found)
@@ -121,7 +159,7 @@ static void take_endpoints(struct agent *a, struct agent_wl *w, const struct cni
 		bool there = false;
 
 		for (size_t i = 0; i < found->n; i++)
-			there |= same_place(&found->v[i], &w->eps[k]->at);
+			there |= same_device(&found->v[i], &w->eps[k]->at);
 		if (!there)
 			agent_ep_detach(a, w, w->eps[k]);
 	}
@@ -130,7 +168,7 @@ static void take_endpoints(struct agent *a, struct agent_wl *w, const struct cni
 		struct agent_ep *e = NULL, **v;
 
 		for (size_t k = 0; k < w->neps; k++)
-			if (!w->eps[k]->stale && same_place(at, &w->eps[k]->at))
+			if (!w->eps[k]->stale && same_device(at, &w->eps[k]->at))
 				e = w->eps[k];
 		if (!e) {
 			e = calloc(1, sizeof(*e));
@@ -145,8 +183,10 @@ static void take_endpoints(struct agent *a, struct agent_wl *w, const struct cni
 			e->gap_ns = -1;
 			e->seen_ns = agent_mono_ns();
 			e->at = *at;
-			if (at->guard == CNI_BLIND || at->hook == CNI_HOOK_NONE) {
-				agent_note(a, "blind", w, "%s: %s", at->iface, at->text ? at->text : "no hook");
+			if (!cni_endpoint_hooked(at)) {
+				const char *why = at->way[CNI_TO_POD].text;
+
+				agent_note(a, "blind", w, "%s: %s", at->iface, why ? why : "no hook");
 				continue;
 			}
 			e->ep = agent_ep_alloc(a, w, e);
@@ -157,9 +197,11 @@ static void take_endpoints(struct agent *a, struct agent_wl *w, const struct cni
 				continue;
 			}
 		}
-		e->at = *at; /* the name or the MAC may have changed */
+		agent_ep_move(a, w, e, at); /* the name or the MAC may have changed, too */
+		if (!e->ep)
+			continue;
 		agent_ep_write(a, w, e);
-		if (e->up != EP_UP_BOTH)
+		if (!agent_ep_up(e))
 			agent_ep_attach(a, w, e);
 	}
 }
@@ -172,11 +214,13 @@ static void scan_done(uv_work_t *wk, int status)
 
 	w->scanning = false;
 	w->scanned = true;
+	w->scans++;
 	if (status)
 		j->r = status;
 	if (!w->gone && !a->closing) {
 		if (!j->r) {
 			w->key = j->key;
+			w->nsid = j->nsid;
 			if (!w->seeded && !w->seed)
 				w->seed = take_ptr(j->seed);
 			agent_wl_seed(a, w);
@@ -195,11 +239,13 @@ static void scan_done(uv_work_t *wk, int status)
 				agent_scan(a, w);
 		}
 	}
+	if (agent_cni_left(a, w))
+		w->gone = true;
+	agent_cni_kick(a);
 	link_table_done(&j->pod);
 	link_table_done(&j->host);
 	agent_seed_free(j->seed);
-	free(j->netns);
-	free(j);
+	scan_free(j);
 	agent_wl_drop_if_empty(a, w);
 	agent_job_done(a);
 }
@@ -218,18 +264,18 @@ void agent_scan(struct agent *a, struct agent_wl *w)
 	j = calloc(1, sizeof(*j));
 	if (j)
 		j->netns = strdup(w->netns);
-	if (!j || !j->netns) {
-		free(j);
+	if (!j || !j->netns || scan_facts(a, j)) {
+		scan_free(j);
 		return; /* the repair timer comes again */
 	}
 	j->a = a;
 	j->w = w;
 	j->node = a->node_key;
 	j->first = !w->seeded && !w->seed;
+	j->nsid = -1;
 	j->work.data = j;
 	if (uv_queue_work(a->loop, &j->work, scan_run, scan_done)) {
-		free(j->netns);
-		free(j);
+		scan_free(j);
 		return;
 	}
 	w->scanning = true;

@@ -20,8 +20,8 @@ static void shield_hook(const struct agent_wl *w, const struct agent_ep *e, stru
 {
 	memset(h, 0, sizeof(*h));
 	snprintf(h->key, sizeof(h->key), "shield/%u", e->ep);
-	h->netns = e->at.netns.ino;
-	h->ifindex = e->at.ifindex;
+	h->netns = e->at.way[CNI_FROM_POD].netns.ino;
+	h->ifindex = e->at.way[CNI_FROM_POD].ifindex;
 	h->dir = HOOK_XDP;
 	(void)w;
 }
@@ -47,12 +47,13 @@ static void shield_on(struct agent *a, struct agent_wl *w, struct agent_ep *e)
 	int prog = loader_set_prog_fd(a->set, "cw_shield_prog");
 	auto_close int fd = -1;
 	struct hook_state st;
+	uint32_t ifindex = e->at.way[CNI_FROM_POD].ifindex;
 	struct hook h;
 	int r;
 
-	r = pass_nodes(a, e->at.ifindex, true);
+	r = pass_nodes(a, ifindex, true);
 	if (!r)
-		r = shield_map_set(a->maps, e->at.ifindex, &v);
+		r = shield_map_set(a->maps, ifindex, &v);
 	if (!r)
 		r = netns_open_self(&fd);
 	if (!r) {
@@ -60,8 +61,9 @@ static void shield_on(struct agent *a, struct agent_wl *w, struct agent_ep *e)
 		r = hooks_attach_xdp(a->hooks, &h, prog, fd, &st);
 	}
 	if (r < 0) {
-		(void)shield_map_del(a->maps, e->at.ifindex);
-		log_warn(r, "cannot put up an XDP shield, the verdict at TC holds; if='%s'", e->at.attach_iface);
+		(void)shield_map_del(a->maps, ifindex);
+		log_warn(r, "cannot put up an XDP shield, the verdict at TC holds; if='%s'",
+			 e->at.way[CNI_FROM_POD].iface);
 		return;
 	}
 	e->shield = true;
@@ -74,8 +76,8 @@ static void shield_off(struct agent *a, struct agent_wl *w, struct agent_ep *e)
 	struct hook h;
 
 	shield_hook(w, e, &h);
-	(void)shield_map_del(a->maps, e->at.ifindex); /* the program passes from here on */
-	(void)pass_nodes(a, e->at.ifindex, false);
+	(void)shield_map_del(a->maps, e->at.way[CNI_FROM_POD].ifindex); /* the program passes from here on */
+	(void)pass_nodes(a, e->at.way[CNI_FROM_POD].ifindex, false);
 	if (!netns_open_self(&fd))
 		(void)hooks_detach(a->hooks, &h, fd);
 	e->shield = false;
@@ -131,7 +133,8 @@ void agent_shield(struct agent *a)
 
 			if (e->shield && !cut)
 				shield_off(a, w, e);
-			else if (!e->shield && cut && e->at.side == CNI_SIDE_HOST && e->up == 3 &&
+			else if (!e->shield && cut && e->at.way[CNI_FROM_POD].side == CNI_SIDE_HOST &&
+				 e->at.way[CNI_FROM_POD].hook == CNI_HOOK_TC && agent_ep_up(e) &&
 				 rate > a->cfg.shield_pps)
 				shield_on(a, w, e);
 		}

@@ -82,15 +82,22 @@ static void veth_host_side(void **state)
 	assert_string_equal(e.v[0].iface, "eth0");
 	assert_string_equal(e.v[0].kind, "veth");
 	assert_memory_equal(e.v[0].mac, "\2\0\0\0\0\x09", 6);
-	assert_int_equal(e.v[0].side, CNI_SIDE_HOST);
-	assert_true(netns_key_same(&e.v[0].netns, &s.q.node));
-	assert_int_equal(e.v[0].ifindex, 4);
-	assert_string_equal(e.v[0].attach_iface, "cali0");
-	assert_int_equal(e.v[0].hook, CNI_HOOK_TC);
-	assert_int_equal(e.v[0].guard, CNI_GUARDED);
-	assert_null(e.v[0].reason);
-	assert_null(e.v[0].text);
-	assert_true(cni_from_pod_is_ingress(&e.v[0]));
+	assert_int_equal(e.v[0].host_ifindex, 4);
+	assert_string_equal(e.v[0].wiring, "routed");
+	assert_true(netns_key_same(&e.v[0].pod, &s.q.workload));
+	for (int w = 0; w < CNI_WAYS; w++) {
+		const struct cni_place *p = &e.v[0].way[w];
+
+		assert_int_equal(p->side, CNI_SIDE_HOST);
+		assert_true(netns_key_same(&p->netns, &s.q.node));
+		assert_int_equal(p->ifindex, 4);
+		assert_string_equal(p->iface, "cali0");
+		assert_int_equal(p->hook, CNI_HOOK_TC);
+		assert_int_equal(p->guard, CNI_GUARDED);
+		assert_null(p->reason);
+		assert_null(p->text);
+		assert_int_equal(cni_at_ingress(p, w), w == CNI_FROM_POD);
+	}
 }
 
 static void several_interfaces(void **state)
@@ -106,12 +113,13 @@ static void several_interfaces(void **state)
 	pod_add(&s, (struct link){ .ifindex = 9, .name = "net3", .kind = "netkit", .lower = 6, .lower_nsid = 0, ETH });
 	assert_int_equal(resolve(&s, &e), 0);
 	assert_int_equal(e.n, 4);
-	assert_string_equal(e.v[0].attach_iface, "cali0");
-	assert_string_equal(e.v[1].attach_iface, "cali1");
-	assert_string_equal(e.v[2].attach_iface, "net2");
-	assert_int_equal(e.v[2].side, CNI_SIDE_POD);
-	assert_string_equal(e.v[3].attach_iface, "nk0");
-	assert_int_equal(e.v[3].guard, CNI_GUARDED);
+	assert_string_equal(e.v[0].way[CNI_FROM_POD].iface, "cali0");
+	assert_string_equal(e.v[1].way[CNI_FROM_POD].iface, "cali1");
+	assert_string_equal(e.v[2].way[CNI_FROM_POD].iface, "net2");
+	assert_int_equal(e.v[2].way[CNI_TO_POD].side, CNI_SIDE_POD);
+	assert_string_equal(e.v[2].wiring, "macvlan");
+	assert_string_equal(e.v[3].way[CNI_FROM_POD].iface, "nk0");
+	assert_int_equal(cni_endpoint_guard(&e.v[3]), CNI_GUARDED);
 }
 
 /* One device in the pod, and what becomes of it. reason NULL: no endpoint at all (-EAGAIN). */
@@ -170,19 +178,27 @@ static void kinds(void **state)
 		}
 		assert_int_equal(resolve(&s, &e), 0);
 		assert_int_equal(e.n, 1);
-		assert_string_equal(e.v[0].reason, t[i].reason);
-		assert_non_null(e.v[0].text);
-		assert_int_equal(e.v[0].guard, t[i].guard);
-		if (t[i].guard == CNI_BLIND) {
-			assert_int_equal(e.v[0].side, CNI_SIDE_NONE);
-			assert_int_equal(e.v[0].hook, CNI_HOOK_NONE);
-			assert_int_equal(e.v[0].ifindex, 0);
-			continue;
+		assert_int_equal(cni_endpoint_guard(&e.v[0]), t[i].guard);
+		assert_int_equal(cni_endpoint_hooked(&e.v[0]), t[i].guard != CNI_BLIND);
+		for (int w = 0; w < CNI_WAYS; w++) {
+			const struct cni_place *p = &e.v[0].way[w];
+
+			assert_string_equal(p->reason, t[i].reason);
+			assert_non_null(p->text);
+			if (t[i].guard == CNI_BLIND) {
+				assert_int_equal(p->guard, CNI_BLIND);
+				assert_int_equal(p->side, CNI_SIDE_NONE);
+				assert_int_equal(p->hook, CNI_HOOK_NONE);
+				assert_int_equal(p->ifindex, 0);
+				continue;
+			}
+			/* what comes in crosses the hook inside, whatever the workload does */
+			assert_int_equal(p->guard, w == CNI_TO_POD ? CNI_GUARDED : t[i].guard);
+			assert_int_equal(p->side, CNI_SIDE_POD);
+			assert_int_equal(p->ifindex, l.ifindex);
+			assert_true(netns_key_same(&p->netns, &s.q.workload));
+			assert_int_equal(cni_at_ingress(p, w), w == CNI_TO_POD);
 		}
-		assert_int_equal(e.v[0].side, CNI_SIDE_POD);
-		assert_int_equal(e.v[0].ifindex, l.ifindex);
-		assert_true(netns_key_same(&e.v[0].netns, &s.q.workload));
-		assert_false(cni_from_pod_is_ingress(&e.v[0]));
 	}
 }
 
@@ -217,10 +233,72 @@ static void host_network(void **state)
 	s.q.workload = (struct netns_key)NODE;
 	assert_int_equal(resolve(&s, &e), 0);
 	assert_int_equal(e.n, 1);
-	assert_int_equal(e.v[0].guard, CNI_BLIND);
-	assert_string_equal(e.v[0].reason, "guard.host-network");
-	assert_int_equal(e.v[0].side, CNI_SIDE_NONE);
-	assert_int_equal(e.v[0].hook, CNI_HOOK_NONE);
+	assert_int_equal(cni_endpoint_guard(&e.v[0]), CNI_BLIND);
+	assert_false(cni_endpoint_hooked(&e.v[0]));
+	assert_string_equal(e.v[0].way[CNI_TO_POD].reason, "guard.host-network");
+	assert_int_equal(e.v[0].way[CNI_FROM_POD].side, CNI_SIDE_NONE);
+}
+
+/* What the node's end is plugged into, and who else has a hand on it. */
+static void other_facts(void **state)
+{
+	static const struct cni_tap dump = { 4, false }, ovs = { 4, true }, elsewhere = { 5, true };
+	static const struct cni_tap both[] = { { 4, false }, { 4, true } };
+	static const uint32_t passed[] = { 9, 4 };
+	struct cni_endpoints e;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	pod_add(&s, (struct link){ .ifindex = 2, .name = "eth0", .kind = "veth", .lower = 4, .lower_nsid = 0, ETH });
+	s.node[5] = (struct link){ .ifindex = 8, .name = "br0", .kind = "bridge", ETH };
+	s.node[1].master = 8;
+	assert_int_equal(resolve(&s, &e), 0);
+	assert_string_equal(e.v[0].wiring, "bridge");
+	memcpy(s.node[5].kind, "openvswitch", 12);
+	assert_int_equal(resolve(&s, &e), 0);
+	assert_string_equal(e.v[0].wiring, "switch");
+	assert_int_equal(e.v[0].way[CNI_FROM_POD].hook, CNI_HOOK_TC);
+	s.node[1].master = 0;
+
+	/* who only looks changes nothing, nor does a switch on another device */
+	s.q.ntaps = 1;
+	for (int i = 0; i < 2; i++) {
+		s.q.taps = i ? &elsewhere : &dump;
+		assert_int_equal(resolve(&s, &e), 0);
+		assert_int_equal(e.v[0].way[CNI_FROM_POD].hook, CNI_HOOK_TC);
+		assert_null(e.v[0].way[CNI_FROM_POD].reason);
+	}
+	for (int i = 0; i < 2; i++) {
+		s.q.taps = i ? both : &ovs;
+		s.q.ntaps = i ? 2 : 1;
+		assert_int_equal(resolve(&s, &e), 0);
+		assert_int_equal(e.v[0].way[CNI_FROM_POD].hook, CNI_HOOK_XDP);
+		assert_int_equal(e.v[0].way[CNI_FROM_POD].side, CNI_SIDE_HOST);
+		assert_string_equal(e.v[0].way[CNI_FROM_POD].reason, "guard.packet-switch");
+		assert_int_equal(e.v[0].way[CNI_TO_POD].hook, CNI_HOOK_TC);
+		assert_int_equal(e.v[0].way[CNI_TO_POD].side, CNI_SIDE_HOST);
+		assert_int_equal(cni_endpoint_guard(&e.v[0]), CNI_GUARDED);
+		assert_string_equal(e.v[0].wiring, "switch");
+	}
+	s.q.ntaps = 0;
+
+	s.q.passed = passed;
+	s.q.npassed = 1;
+	assert_int_equal(resolve(&s, &e), 0);
+	assert_int_equal(e.v[0].way[CNI_TO_POD].side, CNI_SIDE_HOST);
+	for (int i = 0; i < 2; i++) {
+		s.q.npassed = i ? 0 : 2;
+		assert_int_equal(i ? cni_cilium.resolve(&s.q, &e) : resolve(&s, &e), 0);
+		assert_int_equal(e.v[0].way[CNI_TO_POD].side, CNI_SIDE_POD);
+		assert_int_equal(e.v[0].way[CNI_TO_POD].ifindex, 2);
+		assert_true(netns_key_same(&e.v[0].way[CNI_TO_POD].netns, &s.q.workload));
+		assert_string_equal(e.v[0].way[CNI_TO_POD].reason, "guard.peer-redirect");
+		assert_int_equal(e.v[0].way[CNI_FROM_POD].side, CNI_SIDE_HOST);
+		assert_int_equal(cni_endpoint_guard(&e.v[0]), CNI_GUARDED);
+		assert_false(cni_place_same(&e.v[0].way[0], &e.v[0].way[1]));
+		assert_int_equal(e.v[0].host_ifindex, 4);
+	}
 }
 
 /* A pod may make devices without end: the ones its CNI made first are kept. */
@@ -237,7 +315,7 @@ static void too_many(void **state)
 	assert_int_equal(resolve(&s, &e), 0);
 	assert_int_equal(e.n, CNI_ENDPOINTS_MAX);
 	assert_int_equal(e.dropped, 6);
-	assert_int_equal(e.v[0].guard, CNI_GUARDED);
+	assert_int_equal(cni_endpoint_guard(&e.v[0]), CNI_GUARDED);
 }
 
 int main(void)
@@ -248,6 +326,7 @@ int main(void)
 		cmocka_unit_test(kinds),
 		cmocka_unit_test(not_yet),
 		cmocka_unit_test(host_network),
+		cmocka_unit_test(other_facts),
 		cmocka_unit_test(too_many),
 	};
 

@@ -57,37 +57,37 @@ static void pod_with_all_sorts(void **state)
 	assert_int_equal(scan(node, pod, &found), 0);
 	e = on(&found, "eth0");
 	assert_non_null(e);
-	assert_int_equal(e->guard, CNI_GUARDED);
-	assert_string_equal(e->attach_iface, "va");
+	assert_int_equal(cni_endpoint_guard(e), CNI_GUARDED);
+	assert_string_equal(e->way[CNI_FROM_POD].iface, "va");
 	assert_memory_equal(e->mac, "\x02\0\0\0\0\x07", 6);
 	e = on(&found, "net1");
 	assert_non_null(e);
-	assert_string_equal(e->attach_iface, "vb");
+	assert_string_equal(e->way[CNI_FROM_POD].iface, "vb");
 	assert_null(on(&found, "lo"));
 	assert_null(on(&found, "in0"));
 	assert_null(on(&found, "br0"));
 	e = on(&found, "nest0"); /* its other end is in a third namespace */
 	assert_non_null(e);
-	assert_string_equal(e->reason, "guard.peer-elsewhere");
-	assert_int_equal(e->side, CNI_SIDE_POD);
+	assert_string_equal(e->way[CNI_FROM_POD].reason, "guard.peer-elsewhere");
+	assert_int_equal(e->way[CNI_FROM_POD].side, CNI_SIDE_POD);
 	if (macvlan) {
 		e = on(&found, "mv0");
 		assert_non_null(e);
-		assert_string_equal(e->reason, "guard.macvlan");
-		assert_int_equal(e->guard, CNI_BYPASSABLE);
+		assert_string_equal(e->way[CNI_FROM_POD].reason, "guard.macvlan");
+		assert_int_equal(cni_endpoint_guard(e), CNI_BYPASSABLE);
 	}
 	assert_int_equal(found.n, macvlan ? 4 : 3);
 
 	/* renamed on the node, then re-created: found anew */
 	fixture_do(node, "ip link set va name vx");
 	assert_int_equal(scan(node, pod, &found), 0);
-	assert_string_equal(on(&found, "eth0")->attach_iface, "vx");
+	assert_string_equal(on(&found, "eth0")->way[CNI_TO_POD].iface, "vx");
 	fixture_do(node, "ip link del vx");
 	fixture_do(node, "ip link add va type veth peer name eth0 netns %s", fixture_path(pod, path));
 	assert_int_equal(scan(node, pod, &found), 0);
-	assert_string_equal(on(&found, "eth0")->attach_iface, "va");
+	assert_string_equal(on(&found, "eth0")->way[CNI_TO_POD].iface, "va");
 	assert_int_equal(scan(node, node, &found), 0);
-	assert_string_equal(found.v[0].reason, "guard.host-network");
+	assert_string_equal(found.v[0].way[CNI_TO_POD].reason, "guard.host-network");
 }
 
 int main(void)
