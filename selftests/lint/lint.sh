@@ -26,12 +26,13 @@ only() { # PATTERN ALLOWED-PATHS-REGEX
 }
 verdict includes-libbpf < <(only 'bpf/' 'bpf/|userspace/(loader|maps|event)/')
 verdict includes-netlink < <(only '(netlink/|libmnl/)' 'userspace/net/')
-verdict includes-uv < <(only 'uv\.h' 'userspace/(net|loader|event|http|agent|controller|daemon|ctl|lab|store)/')
+verdict includes-uv < <(only 'uv\.h' 'userspace/(net|loader|event|http|agent|controller|daemon|ctl|lab|store|kube|wire|fleet|link)/')
+verdict includes-tls < <(only 'openssl/' 'userspace/(wire|kube|http)/')
 verdict includes-sqlite < <(only 'sqlite3' 'userspace/store/')
-verdict includes-http < <(only '(libwebsockets|curl/)' 'userspace/http/')
+verdict includes-http < <(only '(libwebsockets|curl/)' 'userspace/(http|kube)/')
 verdict includes-yaml < <(only 'yaml\.h' 'userspace/base/')
 verdict bpf-headers-stay < <(grep -nE '^#include "(bpf/|maps\.h"|path\.h|work\.h|verdict\.h)' $(git ls-files 'userspace/*.[ch]' 'topology/*.[ch]' 'cni-adapters/*.[ch]') | grep -v 'maps/maps.h')
-pure='userspace/(policy|identity|flow)/|topology/'
+pure='userspace/(policy|identity|flow|cluster)/|topology/'
 verdict pure-rooms < <(grep -nE '^#include <(uv|sys/socket|sys/stat|fcntl|unistd|pthread|sqlite3)\.h>' $(git ls-files | grep -E "^($pure).*\.[ch]$"))
 # Unfinished business does not land.
 verdict no-todo < <(git ls-files | grep -vE '^selftests/(lint|fuzz/corpus)/' | xargs grep -nIE '\b(TODO|FIXME|XXX|HACK)\b' 2>/dev/null)

@@ -22,8 +22,16 @@ static void *field(struct config *c, const struct config_key *k)
 
 static int read_word(struct doc *d, const struct config_key *k, const cJSON *v, uint64_t *ret)
 {
+	const char *yes = cJSON_IsTrue(v) ? "true" : cJSON_IsFalse(v) ? "false" : NULL;
 	size_t i;
 
+	/* Where these are among the words, a file may have them without quotes. */
+	for (i = 0; yes && i < k->nwords; i++) {
+		if (strcmp(k->words[i], yes))
+			continue;
+		*ret = k->values[i];
+		return 0;
+	}
 	if (doc_word(d, v, k->words, k->nwords, &i))
 		*ret = k->values[i];
 	return 0;
@@ -94,6 +102,50 @@ static int label_keys_item(struct doc *d, const cJSON *v, void *ctx)
 	return 0;
 }
 
+/* Its form only: whether it is somewhere is found out by going there. */
+static bool is_host_port(const char *s, bool may_lack_host)
+{
+	const char *end = s, *port = NULL;
+	uint64_t n;
+
+	if (*s == '[') {
+		end = strchr(s, ']');
+		if (!end || end == s + 1 || (end[1] && end[1] != ':'))
+			return false;
+		port = end[1] ? end + 2 : NULL;
+		s++;
+	} else {
+		const char *colon = strchr(s, ':');
+
+		port = colon && !strchr(colon + 1, ':') ? colon + 1 : NULL; /* two: a bare IPv6 address */
+		end = port ? colon : s + strlen(s);
+	}
+	if ((end == s && !(may_lack_host && port)) || end - s > 253)
+		return false;
+	for (const char *p = s; p < end; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:%_", *p))
+			return false;
+	return !port || (strlen(port) <= 5 && parse_u64(port, 1, 65535, &n) == 0);
+}
+
+static int hosts_item(struct doc *d, const cJSON *v, void *ctx)
+{
+	struct list_ctx *x = ctx;
+	struct config_texts *t = x->dst;
+	const char *s;
+
+	if (!doc_text(d, v, 270, &s))
+		return 0;
+	if (!is_host_port(s, x->k->max))
+		return doc_fault(d, v, "address", x->k->max ? "HOST:PORT, [IPV6]:PORT or :PORT" : "HOST, HOST:PORT or [IPV6]:PORT",
+				 "this is no network address");
+	t->v[t->n] = strdup(s);
+	if (!t->v[t->n])
+		return -ENOMEM;
+	t->n++;
+	return 0;
+}
+
 static int ids_item(struct doc *d, const cJSON *v, void *ctx)
 {
 	struct list_ctx *x = ctx;
@@ -115,7 +167,7 @@ static void texts_done(struct config_texts *t)
 
 static void list_done(enum config_type type, void *list)
 {
-	if (type == CONFIG_LABEL_KEYS)
+	if (type == CONFIG_LABEL_KEYS || type == CONFIG_HOSTS)
 		texts_done(list);
 	else
 		free(((struct config_prefixes *)list)->v);
@@ -212,6 +264,18 @@ static int read_name(struct doc *d, const struct config_key *k, const cJSON *v, 
 	return replace(ret, s);
 }
 
+static int read_text(struct doc *d, const struct config_key *k, const cJSON *v, char **ret)
+{
+	const char *s;
+
+	if (!doc_text(d, v, k->max, &s))
+		return 0;
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return doc_fault(d, v, "text", "no control characters", "this is more than a line of text");
+	return replace(ret, s);
+}
+
 static int read_path(struct doc *d, const struct config_key *k, const cJSON *v, char **ret)
 {
 	const char *s;
@@ -260,12 +324,16 @@ static int read_value(struct doc *d, const struct config_key *k, const cJSON *v,
 		return read_duration(d, k, v, dst);
 	case CONFIG_NAME:
 		return read_name(d, k, v, dst);
+	case CONFIG_TEXT:
+		return read_text(d, k, v, dst);
 	case CONFIG_PATH:
 		return read_path(d, k, v, dst);
 	case CONFIG_PREFIXES:
 		return read_list(d, k, v, dst, sizeof(struct prefix), prefixes_item);
 	case CONFIG_LABEL_KEYS:
 		return read_list(d, k, v, dst, sizeof(char *), label_keys_item);
+	case CONFIG_HOSTS:
+		return read_list(d, k, v, dst, sizeof(char *), hosts_item);
 	case CONFIG_IDS:
 		return read_list(d, k, v, dst, sizeof(uint32_t), ids_item);
 	case CONFIG_CLOSED:
@@ -477,10 +545,12 @@ void config_done(struct config *c)
 
 		switch (config_keys[i].type) {
 		case CONFIG_NAME:
+		case CONFIG_TEXT:
 		case CONFIG_PATH:
 			free(*(char **)p);
 			break;
 		case CONFIG_LABEL_KEYS:
+		case CONFIG_HOSTS:
 		case CONFIG_PREFIXES:
 		case CONFIG_IDS:
 			list_done(config_keys[i].type, p);

@@ -19,11 +19,13 @@ struct cJSON;
 
 #define CONFIG_PATH_DEFAULT CW_SYSCONFDIR "/cellwall/cellwalld.yaml"
 #define CONFIG_BYTES_MAX (1u << 20)
-#define CONFIG_KEYS_MAX 64
+#define CONFIG_KEYS_MAX 128
 #define CONFIG_LIST_MAX 1024
 
-enum config_role { CONFIG_ROLE_ALL };
+enum config_role { CONFIG_ROLE_ALL, CONFIG_ROLE_AGENT, CONFIG_ROLE_CONTROLLER };
 enum config_hook { CONFIG_HOOK_AUTO, CONFIG_HOOK_TCX, CONFIG_HOOK_CLSACT };
+enum config_expedite { CONFIG_EXPEDITE_AUTO, CONFIG_EXPEDITE_NEVER };
+enum config_kube { CONFIG_KUBE_AUTO, CONFIG_KUBE_ON, CONFIG_KUBE_OFF };
 enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 struct config_prefixes { struct prefix *v; size_t n; };
@@ -49,7 +51,15 @@ struct config {
 	bool closed;			/* start.unresolved: closed */
 	uint64_t hook;			/* enum config_hook */
 	uint64_t repair_ms;
+	uint64_t expedite;		/* enum config_expedite */
+	uint64_t probe_ms;		/* between two proofs of an attachment; 0: never */
 	uint64_t shield_pps;		/* 0: never */
+
+	uint64_t cni_install;		/* 1: the plugin is kept in the node's network configuration */
+	bool cni_closed;		/* cni.agentDown: closed */
+	uint64_t cni_timeout_ms, cni_wait_ms;
+	char *cni_conf_dir, *cni_bin_dir, *cni_plugin; /* plugin "": beside this program */
+	char *cni_socket;		/* as the plugin finds it; "": api.socket */
 
 	struct config_prefixes resolvers; /* none: those of the cluster */
 	uint64_t dns_min_ttl_ms, dns_grace_ms;
@@ -59,6 +69,17 @@ struct config {
 	uint64_t generations;		/* states kept for a rollback */
 	uint64_t event_bytes;		/* a power of two */
 	uint64_t event_gap_ms;
+
+	struct config_texts controllers; /* where an agent finds them: HOST, HOST:PORT, [V6]:PORT */
+	struct config_texts listen;	/* where agents are waited for */
+	struct config_texts host_names;	/* in the certificate that a controller makes for itself */
+	char *tls_cert, *tls_key, *tls_ca, *tls_authority, *tls_token; /* "": see the table */
+	uint64_t spool_bytes;
+	char *lease;			/* "": no other controller is there */
+
+	uint64_t kube;			/* enum config_kube */
+	uint64_t kube_write;		/* 1: changes made here are written to the API server */
+	char *kubeconfig, *kube_context; /* "": the service account; the file's current context */
 
 	char *socket;
 	struct config_ids write_uids, write_gids;
@@ -78,9 +99,11 @@ enum config_type {
 	CONFIG_POWER,	/* a number that is a power of two */
 	CONFIG_DURATION, /* "60s"; min..max in ms */
 	CONFIG_NAME,	/* DNS name; may be empty when min is 0 */
+	CONFIG_TEXT,	/* one line; at most max bytes */
 	CONFIG_PATH,	/* absolute; may be empty when min is 0; at most max bytes */
 	CONFIG_PREFIXES,
 	CONFIG_LABEL_KEYS,
+	CONFIG_HOSTS,	/* list of HOST, HOST:PORT or [V6]:PORT; with max 1: also ":PORT" */
 	CONFIG_IDS,	/* list of numbers up to max */
 	CONFIG_CLOSED,	/* open | closed, a bool */
 };

@@ -14,8 +14,8 @@
 #define OF(name) .words = name##_words, .values = name##_values, .nwords = ARRAY_SIZE(name##_words)
 #define AT(field) .offset = offsetof(struct config, field)
 
-WORDS(role, "all");
-VALUES(role, CONFIG_ROLE_ALL);
+WORDS(role, "all", "agent", "controller");
+VALUES(role, CONFIG_ROLE_ALL, CONFIG_ROLE_AGENT, CONFIG_ROLE_CONTROLLER);
 WORDS(mode, "off", "learn", "alert", "enforce");
 VALUES(mode, CW_MODE_OFF, CW_MODE_LEARN, CW_MODE_ALERT, CW_MODE_ENFORCE);
 WORDS(unmatched, "block", "allow");
@@ -26,6 +26,14 @@ WORDS(local, "allow", "rules");
 VALUES(local, CW_CTL_LOCAL_NODE_ALLOW, CW_CTL_LOCAL_NODE_RULES);
 WORDS(hook, "auto", "tcx", "clsact");
 VALUES(hook, CONFIG_HOOK_AUTO, CONFIG_HOOK_TCX, CONFIG_HOOK_CLSACT);
+WORDS(expedite, "auto", "never");
+VALUES(expedite, CONFIG_EXPEDITE_AUTO, CONFIG_EXPEDITE_NEVER);
+WORDS(install, "never", "always");
+VALUES(install, 0, 1);
+WORDS(kube, "auto", "true", "false");
+VALUES(kube, CONFIG_KUBE_AUTO, CONFIG_KUBE_ON, CONFIG_KUBE_OFF);
+WORDS(yes, "true", "false");
+VALUES(yes, 1, 0);
 WORDS(level, "err", "warn", "info", "debug");
 VALUES(level, LOG_L_ERR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG);
 WORDS(format, "text", "json");
@@ -33,8 +41,11 @@ VALUES(format, CONFIG_LOG_TEXT, CONFIG_LOG_JSON);
 
 const struct config_key config_keys[] = {
 	{ .path = "role", .type = CONFIG_WORD, AT(role), .dflt = "all", OF(role),
-	  .doc_en = "What this process is: all (controller and agent of one node).",
-	  .doc_zh = "本进程的角色：all（单节点的管控端与节点代理）。" },
+	  .doc_en = "What this process is: all (controller and agent of one node), agent (this node, for a controller "
+		    "elsewhere) or controller (of agents elsewhere; needs no privileges).",
+	  .doc_zh = "本进程的角色："
+		    "all（单节点的管控端与节点代理）、agent（本节点的代理，管控端在别处）"
+		    "或 controller（管理别处的代理，不需要特权）。" },
 	{ .path = "cluster", .type = CONFIG_NAME, AT(cluster), .dflt = "local", .min = 1,
 	  .doc_en = "Name shown in every answer.",
 	  .doc_zh = "显示在每个回答中的集群名称。" },
@@ -105,6 +116,44 @@ const struct config_key config_keys[] = {
 	  .min = 10, .max = 60000,
 	  .doc_en = "Time between two checks that nobody removed an attachment.",
 	  .doc_zh = "检查挂接点是否被移除的间隔。" },
+	{ .path = "attach.expedite", .type = CONFIG_WORD, AT(expedite), .dflt = "auto", OF(expedite),
+	  .doc_en = "While a hook is put up or taken down, auto asks the kernel to end its RCU waits early "
+		    "(/sys/kernel/rcu_expedited), so that it takes microseconds instead of tens of milliseconds.",
+	  .doc_zh = "挂接或解除时，auto 让内核提前结束 RCU 等待（/sys/kernel/rcu_expedited），"
+		    "使每次挂接从数十毫秒降到微秒级。" },
+	{ .path = "cni.install", .type = CONFIG_WORD, AT(cni_install), .dflt = "never", OF(install),
+	  .doc_en = "always keeps the chained plugin cellwall-cni in the node's network configuration; "
+		    "`cellwalld --uninstall` takes it out.",
+	  .doc_zh = "always 将链式插件 cellwall-cni 保持在节点的网络配置中，"
+		    "由 `cellwalld --uninstall` 移除。" },
+	{ .path = "cni.confDir", .type = CONFIG_PATH, AT(cni_conf_dir), .dflt = "/etc/cni/net.d", .min = 1, .max = 1024,
+	  .doc_en = "The node's network configurations.",
+	  .doc_zh = "节点的 CNI 网络配置目录。" },
+	{ .path = "cni.binDir", .type = CONFIG_PATH, AT(cni_bin_dir), .dflt = "/opt/cni/bin", .min = 1, .max = 1024,
+	  .doc_en = "The node's CNI plugins.",
+	  .doc_zh = "节点的 CNI 插件目录。" },
+	{ .path = "cni.plugin", .type = CONFIG_PATH, AT(cni_plugin), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "The program cellwall-cni that is copied there. Empty: the one that came with this program.",
+	  .doc_zh = "复制到该目录的 cellwall-cni 程序。为空时使用随本程序安装的那个。" },
+	{ .path = "cni.socket", .type = CONFIG_PATH, AT(cni_socket), .dflt = "\"\"", .max = 107,
+	  .doc_en = "The API's socket as the plugin finds it on the node. Empty: api.socket.",
+	  .doc_zh = "插件在节点上看到的 API 套接字路径。为空时同 api.socket。" },
+	{ .path = "cni.agentDown", .type = CONFIG_CLOSED, AT(cni_closed), .dflt = "open",
+	  .doc_en = "What starts while no agent answers: open starts it, and it is judged once the agent is back; "
+		    "closed has the runtime try again.",
+	  .doc_zh = "代理无应答时的处理：open 允许启动，代理恢复后开始判定；"
+		    "closed 让运行时稍后重试。" },
+	{ .path = "cni.timeout", .type = CONFIG_DURATION, AT(cni_timeout_ms), .dflt = "10s", .min = 100, .max = 120000,
+	  .doc_en = "The plugin waits so long for the agent's answer.",
+	  .doc_zh = "插件等待代理应答的时间。" },
+	{ .path = "cni.wait", .type = CONFIG_DURATION, AT(cni_wait_ms), .dflt = "1s", .min = 1, .max = 60000,
+	  .doc_en = "A starting workload waits so long until it is known who it is; after that start.unresolved says what "
+		    "may pass.",
+	  .doc_zh = "启动中的工作负载等待身份解析的时间，"
+		    "超过后由 start.unresolved 决定放行范围。" },
+	{ .path = "guard.probe", .type = CONFIG_DURATION, AT(probe_ms), .dflt = "10s", .max = 3600000,
+	  .doc_en = "Time between two proofs, by packets of its own, that an attachment sees its traffic. 0s: never.",
+	  .doc_zh = "两次用探测报文证明挂接点可见流量的间隔。0s 表示不探测。" },
 	{ .path = "quarantine.shieldPackets", .type = CONFIG_NUMBER, AT(shield_pps), .dflt = "0",
 	  .max = 100000000,
 	  .doc_en = "A quarantined workload that sends more packets per second gets an XDP shield. 0: never.",
@@ -174,6 +223,65 @@ const struct config_key config_keys[] = {
 	  .min = 1, .max = 3600000,
 	  .doc_en = "Least time between two events about one access and outcome.",
 	  .doc_zh = "同一访问同一结果的两次事件之间的最短间隔。" },
+
+	{ .path = "controller.address", .type = CONFIG_HOSTS, AT(controllers), .dflt = "[]",
+	  .doc_en = "Where an agent finds its controllers, tried in order: HOST, HOST:PORT or [IPV6]:PORT. The port is 7946 "
+		    "unless given.",
+	  .doc_zh = "代理按顺序尝试的管控端地址：HOST、HOST:PORT 或 [IPV6]:PORT。端口默认为 7946。" },
+	{ .path = "controller.listen", .type = CONFIG_HOSTS, AT(listen), .dflt = "[]", .max = 1,
+	  .doc_en = "Where a controller waits for agents, such as [\":7946\"]. Empty: nowhere.",
+	  .doc_zh = "管控端等待代理连接的地址，例如 [\":7946\"]。为空表示不监听。" },
+	{ .path = "controller.names", .type = CONFIG_HOSTS, AT(host_names), .dflt = "[]",
+	  .doc_en = "Names and addresses that agents reach this controller by, for the certificate it makes for itself. "
+		    "The host's name is always one.",
+	  .doc_zh = "代理访问此管控端所用的名称与地址，"
+		    "写入其自行签发的证书。主机名总在其中。" },
+	{ .path = "controller.tls.cert", .type = CONFIG_PATH, AT(tls_cert), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "Certificate of this end, PEM, read again when it changes. Empty: a controller makes its own, an agent "
+		    "asks the controller for one.",
+	  .doc_zh = "本端证书（PEM），变化时重新读取。"
+		    "为空时管控端自行签发，代理向管控端申请。" },
+	{ .path = "controller.tls.key", .type = CONFIG_PATH, AT(tls_key), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "Its private key.",
+	  .doc_zh = "证书的私钥。" },
+	{ .path = "controller.tls.ca", .type = CONFIG_PATH, AT(tls_ca), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "Certificate of the authority that the other end is checked against. Empty: the controller's own "
+		    "authority; an agent needs it.",
+	  .doc_zh = "校验对端所用的 CA 证书。管控端为空时使用自己的 CA；代理必须填写。" },
+	{ .path = "controller.tls.authority", .type = CONFIG_PATH, AT(tls_authority), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "Directory of the controller's authority (ca.crt, ca.key). Empty: `ca` in the state directory, made "
+		    "when needed.",
+	  .doc_zh = "管控端 CA 的目录（ca.crt、ca.key）。"
+		    "为空时使用状态目录下的 `ca`，需要时创建。" },
+	{ .path = "controller.tls.token", .type = CONFIG_PATH, AT(tls_token), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "Service account token (audience `cellwall`) that an agent asks for its certificate with.",
+	  .doc_zh = "代理申请证书时出示的服务账号令牌（audience 为 `cellwall`）。" },
+	{ .path = "controller.lease", .type = CONFIG_NAME, AT(lease), .dflt = "\"\"",
+	  .doc_en = "Name of a Kubernetes Lease in the controller's own namespace: of several controllers the one that "
+		    "holds it leads, the others stand by. Empty: there is one.",
+	  .doc_zh = "管控端所在命名空间中 Kubernetes Lease 的名称："
+		    "多个管控端中持有者为主，其余待命。为空表示只有一个。" },
+	{ .path = "controller.spool", .type = CONFIG_NUMBER, AT(spool_bytes), .dflt = "67108864",
+	  .min = 1u << 20, .max = 16ull << 30,
+	  .doc_en = "Bytes of reports that an agent keeps on disk while no controller takes them.",
+	  .doc_zh = "没有管控端接收时，代理在磁盘上保留的上报数据字节数。" },
+
+	{ .path = "kubernetes.enabled", .type = CONFIG_WORD, AT(kube), .dflt = "auto", OF(kube),
+	  .doc_en = "Takes inventory and policy from a Kubernetes API server. auto: where this runs in a pod with a "
+		    "service account, or kubernetes.kubeconfig is given.",
+	  .doc_zh = "从 Kubernetes API 服务器获取清单与策略。auto 表示在带服务账号的 Pod 中运行"
+		    "或指定了 kubernetes.kubeconfig 时启用。" },
+	{ .path = "kubernetes.kubeconfig", .type = CONFIG_PATH, AT(kubeconfig), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "How to reach the API server. Empty: as the pod's service account.",
+	  .doc_zh = "连接 API 服务器的 kubeconfig 文件。为空时使用 Pod 的服务账号。" },
+	{ .path = "kubernetes.context", .type = CONFIG_TEXT, AT(kube_context), .dflt = "\"\"", .max = 1024,
+	  .doc_en = "Context of that file. Empty: its current one.",
+	  .doc_zh = "该文件中的上下文。为空时使用其当前上下文。" },
+	{ .path = "kubernetes.writeRules", .type = CONFIG_WORD, AT(kube_write), .dflt = "true", OF(yes),
+	  .doc_en = "Rules, modes and quarantines changed here are written to the API server as objects. false: they stay in "
+		    "the local store.",
+	  .doc_zh = "在此更改的策略、模式与隔离会作为对象写入 API 服务器。"
+		    "false 表示只保存在本地存储。" },
 
 	{ .path = "api.socket", .type = CONFIG_PATH, AT(socket), .dflt = "/run/cellwall/api.sock",
 	  .min = 1, .max = 107,

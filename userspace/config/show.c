@@ -59,6 +59,7 @@ static bool put_items(cJSON *list, const void *p, const struct config_key *k)
 			ok = put(list, NULL, cJSON_CreateString(prefix_str(&prefixes->v[i], text)));
 		break;
 	case CONFIG_LABEL_KEYS:
+	case CONFIG_HOSTS:
 		for (size_t i = 0; ok && i < texts->n; i++)
 			ok = put(list, NULL, cJSON_CreateString(texts->v[i]));
 		break;
@@ -89,6 +90,7 @@ static cJSON *value_json(const struct config *c, const struct config_key *k)
 	case CONFIG_DURATION:
 		return duration_json(*(const uint64_t *)p);
 	case CONFIG_NAME:
+	case CONFIG_TEXT:
 	case CONFIG_PATH:
 		return cJSON_CreateString(*(char *const *)p ? *(char *const *)p : "");
 	case CONFIG_CLOSED:

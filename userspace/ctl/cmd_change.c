@@ -102,6 +102,8 @@ static int workload_of_flags(struct ctl *c, cJSON *w)
 	cJSON_AddStringToObject(w, "namespace", ns);
 	cJSON_AddStringToObject(w, "name", pod ? pod + 5 : arg);
 	cJSON_AddStringToObject(w, "netns", flag_str(c, FLAG_NETNS));
+	if (flag_given(c, FLAG_NODE))
+		cJSON_AddStringToObject(w, "node", flag_str(c, FLAG_NODE));
 	if (flag_given(c, FLAG_SERVICE_ACCOUNT))
 		cJSON_AddStringToObject(w, "serviceAccount", flag_str(c, FLAG_SERVICE_ACCOUNT));
 	if (flag_given(c, FLAG_ADDRESS)) {

@@ -62,6 +62,51 @@ static const struct col status_cols[] = {
 	{ "notes", M_H_NOTE, COL_STR, COL_CUT, notes_text, 0 },
 };
 
+/* What keeps the cluster's objects from being in force here, or ours from being there: the first of each. */
+static void kube_put(struct ctl *c, const cJSON *k, struct buf *b)
+{
+	static const char *const lists[] = { "refused", "notWritten", "notInForce" };
+	char workloads[24], refused[24], waiting[24], held[24];
+
+	if (!cJSON_IsObject(k))
+		return;
+	put_line(c, b, M_STATUS_KUBE, "version", json_str(k, "version") ?: "-", "server", json_str(k, "server"), "state",
+		 json_str(k, "state"), "workloads", num_str(workloads, json_i64(k, "workloads", 0)), "refused",
+		 num_str(refused, json_i64(k, "refusedCount", 0)), "waiting", num_str(waiting, json_i64(k, "notWrittenCount", 0)),
+		 "held", num_str(held, json_i64(k, "notInForceCount", 0)), NULL);
+	if (json_str(k, "reason"))
+		put_line(c, b, M_STATUS_KUBE_WHY, "why", json_str(k, "reason"), NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		const cJSON *first = cJSON_GetArrayItem(json_get(k, lists[i]), 0);
+		auto_free char *why = NULL;
+
+		if (!first || asprintf(&why, "%s: %s", json_str(first, "object") ?: "", json_str(first, "message") ?: "") < 0)
+			continue;
+		put_line(c, b, M_STATUS_KUBE_WHY, "why", why, NULL);
+	}
+}
+
+/* With several nodes, or one elsewhere; on a node, how it stands towards its controller. */
+static void nodes_put(struct ctl *c, const cJSON *s, struct buf *b)
+{
+	static const char *const words[] = { "total", "current", "behind", "refused", "lost" };
+	const cJSON *nodes = json_get(s, "nodes"), *link = json_get(s, "link");
+	const char *why = json_str(link, "problem");
+	char n[ARRAY_SIZE(words)][24];
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		num_str(n[i], json_i64(nodes, words[i], 0));
+	if (json_i64(nodes, "total", 1) != 1 || json_i64(nodes, "current", 1) != 1)
+		put_line(c, b, M_STATUS_NODES, words[0], n[0], words[1], n[1], words[2], n[2], words[3], n[3], words[4],
+			 n[4], NULL);
+	if (!cJSON_IsObject(link))
+		return;
+	put_line(c, b, M_STATUS_LINK, "address", json_str(link, "address"), "state", json_str(link, "state"), "rows",
+		 num_str(n[0], json_i64(json_get(link, "spool"), "rows", 0)), NULL);
+	if (why && *why)
+		put_line(c, b, M_STATUS_LINK_WHY, "why", why, NULL);
+}
+
 static void status_before(struct ctl *c, const cJSON *s, struct buf *b)
 {
 	const cJSON *node = json_get(s, "node"), *open = json_get(s, "openChange");
@@ -72,6 +117,8 @@ static void status_before(struct ctl *c, const cJSON *s, struct buf *b)
 		 msg_text(json_bool(node, "inSync", true) ? M_IN_SYNC : M_NOT_IN_SYNC, c->lang), "loss",
 		 num_str(loss, json_i64(s, "loss", 0)), "late", num_str(late, json_i64(s, "identityLate1h", 0)),
 		 "alerts", num_str(alerts, json_i64(json_get(s, "alerts"), "open", 0)), NULL);
+	nodes_put(c, s, b);
+	kube_put(c, json_get(s, "kubernetes"), b);
 	if (cJSON_IsObject(open)) {
 		auto_free char *left = NULL;
 		char n[24];
@@ -89,7 +136,7 @@ static void status_after(struct ctl *c, const cJSON *s, struct buf *b)
 	const char *state = json_str(store, "state");
 	int64_t pending = json_i64(json_get(s, "accesses"), "pending", 0);
 
-	if (!cJSON_GetArraySize(json_get(s, "namespaces")))
+	if (!cJSON_GetArraySize(json_get(s, "namespaces")) && !json_get(s, "link"))
 		no_workloads(c, b);
 	if (state && strcmp(state, "ok"))
 		put_line(c, b, M_STATUS_STORE, "state", state, "note", json_str(store, "note"), NULL);
@@ -240,10 +287,15 @@ int cmd_workload_show(struct ctl *c)
 
 static void proof_text(struct ctl *c, const cJSON *g, struct buf *b)
 {
-	const cJSON *gap = json_get(g, "startGapMs");
+	const cJSON *gap = json_get(g, "startGapMs"), *from = json_get(g, "fromPod"), *to = json_get(g, "toPod");
+	double sent = cJSON_GetNumberValue(json_get(from, "probesSent")) + cJSON_GetNumberValue(json_get(to, "probesSent"));
+	double seen = cJSON_GetNumberValue(json_get(from, "probesSeen")) + cJSON_GetNumberValue(json_get(to, "probesSeen"));
+	const char *when = json_str(g, "provedAt");
 
 	(void)c;
 	put_str(b, json_str(g, "reason"));
+	if (sent > 0 && when && strlen(when) >= 19) /* the time of day of RFC 3339 */
+		buf_printf(b, ", %.0f/%.0f probes %.8s", seen, sent, when + 11);
 	if (cJSON_IsNumber(gap))
 		buf_printf(b, ", start gap %.0f ms", gap->valuedouble);
 }
@@ -278,6 +330,21 @@ static void guard_after(struct ctl *c, const cJSON *doc, struct buf *b)
 	put_line(c, b, M_GUARD_SUM, "guarded", num_str(n1, guarded), "bypassable", num_str(n2, bypassable),
 		 "blind", num_str(n3, blind), NULL);
 	list_rest(c, doc, b);
+}
+
+static const struct col node_cols[] = {
+	{ "name", M_H_NODE, COL_STR, 0, NULL, 0 },
+	{ "state", M_H_STATE, COL_STR, 0, NULL, 0 },
+	{ "generation", M_H_GEN, COL_NUM, 0, NULL, 0 },
+	{ "address", M_H_ADDRESSES, COL_STR, COL_WIDE, NULL, 0 },
+	{ "reason", M_H_REASON, COL_STR, COL_CUT, NULL, 0 },
+};
+
+int cmd_node_list(struct ctl *c)
+{
+	static const struct view v = { .cols = node_cols, .ncols = ARRAY_SIZE(node_cols), .name_key = "name" };
+
+	return plain_list(c, "/v1/nodes", &v);
 }
 
 int cmd_guard_list(struct ctl *c)

@@ -105,7 +105,8 @@ static bool is_place(const char *s)
 		"adapter.h", "cellwalld.yaml", "meta.level", "metadata.labels", "metadata.name", "body.a", "body.allow", "body.as",
 		"body.b",
 		"body.documents", "body.filter", "body.items", "body.mode", "body.origin", "body.ref", "body.refs",
-		"body.selector", "body.since", "body.until",
+		"body.selector", "body.since", "body.until", "controller.address", "controller.lease", "agent.pem",
+		"spool.db", "ca.crt",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)

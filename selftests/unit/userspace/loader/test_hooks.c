@@ -497,6 +497,8 @@ static void refusals(void **state)
 	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &st), -EINVAL);
 	h = lab->in;
 	h.dir = HOOK_XDP;
+	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &st), -ENOTSUP); /* no entry for it was given */
+	h.ep = 0;
 	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &st), -EINVAL);
 	features_force(&f, FEAT_TCX, false);
 	features_force(&f, FEAT_CLSACT, false);
@@ -729,13 +731,70 @@ static void xdp(void **state)
 	assert_int_equal(hooks_detach(lab->hooks, &h, host_netns), 0);
 }
 
+/* A stub in front of a program array of its own: what stands is adopted, one store changes it. */
+static void xdp_stub(void **state)
+{
+	struct lab *lab = *state;
+	struct hook h = lab ? lab->in : (struct hook){}, pin;
+	char name[HOOK_PIN_MAX + 1];
+	struct hook_state st, again;
+	uint32_t slot = CW_ENTRY_TC;
+	int prog, entry;
+
+	if (!ready || !features_has(&feat, FEAT_XDP_LINK))
+		skip();
+	assert_int_equal(loader_set_use_xdp(lab->set, "no_such_program", &entry), -ENOENT);
+	assert_int_equal(loader_set_use_xdp(lab->set, "cw_tiny_xdp_frags", &entry), 0);
+	assert_int_equal(hooks_set_xdp_entry(lab->hooks, entry), 0);
+	assert_int_equal(hooks_set_xdp_entry(lab->hooks, entry), -EINVAL); /* once */
+	h.dir = HOOK_XDP;
+	h.from_pod = true;
+	h.ep = 7;
+	assert_int_equal(hook_pin_name(&h, name), 0);
+	assert_int_equal(hook_pin_parse(name, &pin), 0);
+	assert_int_equal(pin.ep, 7);
+	assert_int_equal(pin.dir, HOOK_XDP);
+
+	/* Nothing in force: open lets pass, closed drops. */
+	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &st), 0);
+	assert_int_equal(st.kind, HOOK_KIND_XDP_GENERIC);
+	assert_false(st.adopted);
+	assert_int_equal(hooks_check(lab->hooks, &h, host_netns, &again), HOOK_OK);
+	assert_int_equal(again.prog_id, st.prog_id);
+	assert_true(arrives());
+	assert_int_equal(loader_set_activate(lab->set), 0);
+	assert_int_equal(bpf_map_lookup_elem(entry, &slot, &prog), 0);
+	assert_false(arrives()); /* this one drops all */
+	assert_int_equal(loader_entry_clear(OWN_ROOT), 0);
+	assert_int_equal(bpf_map_lookup_elem(entry, &slot, &prog), -ENOENT);
+	assert_true(arrives());
+	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &again), 0);
+	assert_true(again.adopted);
+	assert_int_equal(again.link_id, st.link_id);
+	h.closed = true;
+	assert_int_equal(hooks_attach(lab->hooks, &h, host_netns, &again), 0);
+	assert_int_equal(again.link_id, st.link_id);
+	assert_false(arrives());
+	assert_int_equal(hooks_count(lab), 1);
+
+	/* What somebody else puts into our link is not ours. */
+	prog = loader_set_prog_fd(lab->set, "cw_tiny_xdp");
+	assert_true(prog >= 0);
+	assert_int_equal(hooks_detach(lab->hooks, &h, host_netns), 0);
+	assert_int_equal(hooks_check(lab->hooks, &h, host_netns, &again), HOOK_GONE);
+	assert_int_equal(hooks_attach_xdp(lab->hooks, &h, prog, host_netns, &again), 0);
+	assert_int_equal(hooks_check(lab->hooks, &h, host_netns, &again), HOOK_ALIEN);
+	assert_int_equal(hooks_detach(lab->hooks, &h, host_netns), 0);
+	assert_int_equal(own_sh("ip link show cwth | grep -q xdp"), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(tcx), T(clsact_forced), T(clsact_to_tcx), T(foreign_untouched), T(place_taken), T(removed_by_hand),
 		T(stale_pins), T(refusals), T(open_or_closed), T(pod_side), T(upgrade_unjudged_zero),
-		T(storm), T(xdp),
+		T(storm), T(xdp), T(xdp_stub),
 	};
 	int r;
 
