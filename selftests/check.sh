@@ -78,6 +78,7 @@ suite judge selftests/judge/run.sh "$O"
 suite judge-san env JUDGE_ENGINES=evaluator selftests/judge/run.sh "$O/san"
 suite netns selftests/netns/run.sh "$O"
 suite demo env O="$O" selftests/demo/demo.sh
+suite cluster selftests/cluster/run.sh "$O"
 suite fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_FIXED=1
 suite leftovers env LEFTOVERS_BEFORE="$O/check/before" selftests/tools/leftovers.sh
 

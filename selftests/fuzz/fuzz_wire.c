@@ -71,6 +71,7 @@ static void try_body(const struct frame *f)
 	case FRAME_EPOCH_DONE: TRY(epoch_done, struct msg_epoch_done, nothing); break;
 	case FRAME_NOTE: TRY(note, struct msg_note, msg_note_done); break;
 	case FRAME_ADDRESSES: TRY(addresses, struct msg_addresses, msg_addresses_done); break;
+	case FRAME_NODE_ADDRESSES: TRY(node_addresses, struct msg_node_addresses, msg_node_addresses_done); break;
 	case FRAME_EVENT: TRY(event, struct msg_event, nothing); break;
 	case FRAME_GUARDS: TRY(guards, struct msg_guards, msg_guards_done); break;
 	case FRAME_ASK: TRY(ask, struct msg_ask, nothing); break;

@@ -162,6 +162,7 @@ void controller_tick(struct controller *c)
 		change_window_expire(c);
 	quarantine_expire(c);
 	kube_tick(c->kube);
+	nodes_tick(c);
 	sink_receipts_flush(c);
 	controller_attach_pending(c);
 	if (access_book_tick(c->book, now) || store_access_flush(c->store, c->book))
@@ -278,6 +279,7 @@ static int load(struct controller *c, const struct controller_config *cfg, struc
 	e = e ?: state_config(c, cfg);
 	e = e ?: access_book_new(&ac, &c->book);
 	e = e ?: store_access_load(c->store, c->book);
+	e = e ?: nodes_load(c);
 	e = e ?: store_namespace_each(c->store, load_namespace, c);
 	e = e ?: store_workload_each(c->store, load_workload, c);
 	e = e ?: services_load(c);
@@ -314,6 +316,7 @@ static void controller_free(struct controller *c)
 		store_close(c->store);
 	policy_state_done(&c->state);
 	htab_free(c->declared, declared_free);
+	htab_free(c->nodes, free);
 	htab_free(c->guarded, free);
 	htab_free(c->alert_counts, NULL);
 	hours_free(c);
@@ -353,10 +356,11 @@ int controller_new(uv_loop_t *loop, const struct controller_config *cfg, const s
 	c->node_name = strdup(cfg->node);
 	c->inventory_path = str_set(cfg->inventory_path) ? strdup(cfg->inventory_path) : NULL;
 	c->declared = htab_new();
+	c->nodes = htab_new();
 	c->hours = htab_new();
 	c->guarded = htab_new();
 	c->alert_counts = htab_new();
-	e = c->cluster && c->node_name && c->declared && c->hours && c->guarded && c->alert_counts &&
+	e = c->cluster && c->node_name && c->declared && c->nodes && c->hours && c->guarded && c->alert_counts &&
 	    (c->inventory_path || !str_set(cfg->inventory_path)) ? 0 : -ENOMEM;
 	e = e ?: load(c, cfg, f);
 	if (e) {
@@ -405,54 +409,6 @@ int controller_start(struct controller *c, struct fail_list *f)
 	controller_note(c, "daemon.started", NULL, NULL, "generation %llu, %zu workloads, %zu rules",
 			(unsigned long long)c->state.generation, c->state.nworkloads, c->state.nrules);
 	return e;
-}
-
-static int addrs_take(struct addr **to, size_t *nto, const struct addr *a, size_t n)
-{
-	struct addr *copy = reallocarray(NULL, n ? n : 1, sizeof(*a));
-
-	if (!copy)
-		return -ENOMEM;
-	if (n)
-		memcpy(copy, a, n * sizeof(*a));
-	free(*to);
-	*to = copy;
-	*nto = n;
-	return 0;
-}
-
-/* Addresses of this node: as its agent found them, and those that only others know of. */
-static int own_addrs(struct controller *c)
-{
-	struct node_info *me = &c->state.nodes[0];
-	auto_free struct addr *all = reallocarray(NULL, c->nown_found + c->nown_known + 1, sizeof(*all));
-	size_t n = 0;
-
-	if (!all)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->nown_found + c->nown_known; i++) {
-		const struct addr *a = i < c->nown_found ? &c->own_found[i] : &c->own_known[i - c->nown_found];
-		bool twice = false;
-
-		for (size_t k = 0; k < n; k++)
-			twice = twice || !memcmp(&all[k], a, sizeof(*a));
-		if (!twice)
-			all[n++] = *a;
-	}
-	if (n == me->naddrs && (!n || !memcmp(all, me->addrs, n * sizeof(*all))))
-		return 0;
-	controller_dirty(c);
-	return addrs_take(&me->addrs, &me->naddrs, all, n);
-}
-
-int controller_node_addrs(struct controller *c, const struct addr *a, size_t n)
-{
-	return addrs_take(&c->own_found, &c->nown_found, a, n) ?: own_addrs(c);
-}
-
-int controller_node_known(struct controller *c, const struct addr *a, size_t n)
-{
-	return addrs_take(&c->own_known, &c->nown_known, a, n) ?: own_addrs(c);
 }
 
 static void handle_closed(uv_handle_t *h)

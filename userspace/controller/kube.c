@@ -293,7 +293,6 @@ void kube_free(struct kube *k)
 	cluster_free(k->cluster);
 	htab_free(k->objs, kube_obj_free);
 	htab_free(k->clashes, kube_clash_free);
-	htab_free(k->nodes, NULL);
 	vec_done(&k->todo);
 	vec_done(&k->rows);
 	free(k->lost_why);
@@ -321,8 +320,7 @@ int controller_kube_new(struct controller *c, const struct controller_kube_confi
 	k->cluster = cluster_new(seed);
 	k->objs = htab_new();
 	k->clashes = htab_new();
-	k->nodes = htab_new();
-	e = k->cluster && k->objs && k->clashes && k->nodes ? 0 : -ENOMEM;
+	e = k->cluster && k->objs && k->clashes ? 0 : -ENOMEM;
 	e = e ?: kube_rows_load(k);
 	if (e) {
 		kube_free(k);

@@ -248,76 +248,22 @@ int kube_namespace_del(void *arg, const char *name)
 
 /* ---- nodes ---------------------------------------------------------------------------------------- */
 
-static int node_fill(struct node_info *to, const struct node_info *n)
-{
-	struct node_info copy = {};
-	int e = node_info_copy(n, &copy);
-
-	if (e)
-		return e;
-	node_info_done(to);
-	*to = copy;
-	return 0;
-}
-
 int kube_node_put(void *arg, const struct node_info *n, const struct prefix *pod_cidrs, size_t npod_cidrs)
 {
 	struct kube *k = arg;
-	struct policy_state *st = &k->c->state;
-	size_t at = (size_t)htab_get(k->nodes, n->name, strlen(n->name));
-	struct node_info *v;
-	int e;
 
 	(void)pod_cidrs;
 	(void)npod_cidrs;
 	k->cidrs_stale = true;
-	controller_dirty(k->c);
-	if (!strcmp(n->name, k->c->node_name)) { /* its own agent knows more of its addresses */
-		struct labels l = {};
-
-		e = labels_copy(&n->labels, &l);
-		if (e)
-			return e;
-		labels_done(&st->nodes[0].labels);
-		st->nodes[0].labels = l;
-		return controller_node_known(k->c, n->addrs, n->naddrs);
-	}
-	if (at)
-		return node_fill(&st->nodes[at - 1], n);
-	v = reallocarray(st->nodes, st->nnodes + 1, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	st->nodes = v;
-	v[st->nnodes] = (struct node_info){};
-	e = node_fill(&v[st->nnodes], n);
-	e = e ?: htab_set(k->nodes, n->name, strlen(n->name), (void *)(st->nnodes + 1), NULL);
-	if (e)
-		node_info_done(&v[st->nnodes]);
-	st->nnodes += !e;
-	return e;
+	return nodes_known(k->c, n);
 }
 
 int kube_node_del(void *arg, const char *name)
 {
 	struct kube *k = arg;
-	struct policy_state *st = &k->c->state;
-	size_t at = (size_t)htab_del(k->nodes, name, strlen(name));
-	struct node_info *last = &st->nodes[st->nnodes - 1];
 
 	k->cidrs_stale = true;
-	if (!strcmp(name, k->c->node_name))
-		return controller_node_known(k->c, NULL, 0);
-	if (!at)
-		return 0;
-	node_info_done(&st->nodes[at - 1]);
-	if (&st->nodes[at - 1] != last) { /* the last one takes its place */
-		st->nodes[at - 1] = *last;
-		if (htab_set(k->nodes, last->name, strlen(last->name), (void *)at, NULL))
-			return -ENOMEM;
-	}
-	st->nnodes--;
-	controller_dirty(k->c);
-	return 0;
+	return nodes_unknown(k->c, name);
 }
 
 int kube_cidrs(struct kube *k)

@@ -80,7 +80,6 @@ struct kube {
 	struct kobjs todo;		/* to be compared with what is here */
 	struct kobjs rows;		/* to be written to the store */
 	struct htab *clashes;		/* "KIND NS/NAME" -> struct clash */
-	struct htab *nodes;		/* name -> index in state.nodes, plus 1 */
 	bool cidrs_stale;
 
 	bool kinds_known;

@@ -164,6 +164,8 @@ struct node_sink {
 	void (*addresses)(void *arg, const char *ns, const char *name, const struct addr *a, size_t n);
 	/* The node's own addresses changed: they are `host`. May be NULL. */
 	void (*node_addresses)(void *arg, const struct addr *a, size_t n);
+	/* All that another node says of its own addresses; none: it is forgotten. May be NULL. */
+	void (*peer_addresses)(void *arg, const char *node, const struct addr *a, size_t n);
 	/* The node has news (addresses) that something waits for: hand it the state now, if it changed.
 	 * 0 or the errno of prepare. May be NULL. */
 	int (*push)(void *arg);

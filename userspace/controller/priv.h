@@ -63,6 +63,8 @@ struct controller {
 	char *cluster, *node_name, *inventory_path;
 	struct addr *own_found, *own_known; /* of this node: by its agent; by the cluster */
 	size_t nown_found, nown_known;
+	struct htab *nodes;		/* name -> struct place: where it is in state.nodes */
+	bool nodes_stored;		/* some were not heard of since the start */
 	uid_t *write_uids; size_t nwrite_uids;
 	gid_t *write_gids; size_t nwrite_gids;
 	struct cJSON *(*config_json)(void *arg);
@@ -131,8 +133,13 @@ uint64_t controller_loss(const struct controller *c, const char *ns);
 /* Readiness of a namespace; items counted. */
 bool controller_ready(struct controller *c, const char *ns, struct cJSON **ret_item);
 
-/* What the cluster says of this node's addresses, beside what its agent finds. 0, -ENOMEM. */
-int controller_node_known(struct controller *c, const struct addr *a, size_t n);
+/* nodes.c: what the cluster says of a node, that it has none of that name, and what a node says of its own addresses
+ * (none: nothing). 0, -ENOMEM. */
+int nodes_known(struct controller *c, const struct node_info *n);
+int nodes_unknown(struct controller *c, const char *name);
+int nodes_told(struct controller *c, const char *name, const struct addr *a, size_t n);
+int nodes_load(struct controller *c); /* what they said before the start */
+void nodes_tick(struct controller *c);
 /* Attaches what is declared and not attached yet. */
 void controller_attach_pending(struct controller *c);
 /* stream.c */

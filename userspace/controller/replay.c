@@ -46,10 +46,12 @@ static bool stand_in(uint32_t reserved, uint8_t family, const struct policy_stat
 
 			if (str_eq(n->name, st->node) != (reserved == CW_ID_HOST))
 				continue;
-			for (size_t k = 0; k < n->naddrs; k++) {
-				if (family && addr_is_v4(&n->addrs[k]) != (family == 4))
+			for (size_t k = 0; k < n->naddrs + n->ntold; k++) {
+				const struct addr *at = k < n->naddrs ? &n->addrs[k] : &n->told[k - n->naddrs];
+
+				if (family && addr_is_v4(at) != (family == 4))
 					continue;
-				*ret = n->addrs[k];
+				*ret = *at;
 				return true;
 			}
 		}

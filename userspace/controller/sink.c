@@ -128,6 +128,14 @@ static void on_node_addresses(void *arg, const struct addr *a, size_t n)
 		log_err(r, "addresses of the node are not taken over");
 }
 
+static void on_peer_addresses(void *arg, const char *node, const struct addr *a, size_t n)
+{
+	int r = nodes_told(arg, node, a, n);
+
+	if (r < 0)
+		log_err(r, "addresses of a node are not taken over; node='%s'", node);
+}
+
 static int on_push(void *arg)
 {
 	return controller_flush(arg);
@@ -171,6 +179,7 @@ const struct node_sink controller_node_sink = {
 	.receipt = on_receipt,
 	.push = on_push,
 	.node_addresses = on_node_addresses,
+	.peer_addresses = on_peer_addresses,
 };
 
 static void found_free(struct found *f)

@@ -47,10 +47,14 @@ static void tick_cb(uv_timer_t *t)
 	while (htab_next(fl->members, &it, &k, &len, &v)) {
 		struct member *m = v;
 
-		if (m->peer)
+		fleet_report_told(m);
+		if (m->peer) {
 			member_ask_wants(m);
-		else if (now - m->st.seen_ns > forget && !htab_count(m->wants))
+		} else if (now - m->st.seen_ns > forget && !htab_count(m->wants)) {
+			if (fl->sink && fl->sink->peer_addresses)
+				fl->sink->peer_addresses(fl->sink_arg, m->name, NULL, 0);
 			member_free(htab_del(fl->members, k, len));
+		}
 	}
 }
 

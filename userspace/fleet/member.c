@@ -53,6 +53,7 @@ void member_free(void *p)
 			(void)htab_del_u64(m->fl->owners, m->instances[i]);
 	msg_guards_done(&m->guards);
 	msg_answer_done(&m->flows);
+	msg_node_addresses_done(&m->told);
 	cJSON_Delete(m->counters);
 	htab_free(m->wants, want_free);
 	free(m);

@@ -10,6 +10,7 @@
 #define FLEET_TICK_MS 1000u
 #define ATTACH_RETRY_MS 1000u
 #define FLOWS_FRESH_MS 2000u	/* an answer about flows is good for so long */
+#define TOLD_MS 1000u		/* addresses of a node that change more often are taken over by the second */
 #define COMMITS_OPEN_MAX 4u	/* commits sent to a node and not answered: later ones are put together */
 #define EVENTS_PER_S 1000u	/* of one node; more are dropped and counted */
 #define INSTANCES_MAX 8u	/* sets of kernel counters one node may speak of at a time */
@@ -36,6 +37,9 @@ struct member {
 	struct cJSON *counters;
 	struct msg_answer flows;
 	uint64_t flows_ms, flows_asked_ms; /* 0: never */
+	struct msg_node_addresses told;	/* its own addresses, as it said last */
+	bool told_due;		/* the sink does not know them */
+	uint64_t told_ms;	/* when it was given them last */
 	struct htab *wants;	/* "ns/name" -> struct want */
 	uint64_t instances[INSTANCES_MAX]; /* sets of counters that are its own, newest last */
 	uint64_t event_ms;
@@ -126,5 +130,7 @@ int fleet_report_ack(struct peer *p, uint64_t seq);
 int fleet_report_not_now(struct peer *p, const char *why);
 /* report.c: a frame of a node that is let in. 0 or negative: the connection ends. */
 int fleet_report_take(struct peer *p, const struct frame *fr);
+/* What the node says of its own addresses, to the sink, if it is due and time for it. */
+void fleet_report_told(struct member *m);
 /* fleet.c */
 void fleet_peer_gone(struct peer *p);

@@ -124,6 +124,52 @@ static int on_addresses(struct peer *p, const struct frame *fr)
 	return fleet_report_ack(p, m.seq);
 }
 
+void fleet_report_told(struct member *m)
+{
+	const struct fleet *fl = m->fl;
+	uint64_t now = uv_now(fl->loop);
+
+	if (!m->told_due || (m->told_ms && now - m->told_ms < TOLD_MS))
+		return;
+	if (!fl->sink || fl->closing)
+		return;
+	m->told_due = false;
+	m->told_ms = now | 1;
+	if (fl->sink->peer_addresses)
+		fl->sink->peer_addresses(fl->sink_arg, m->name, m->told.addrs, m->told.naddrs);
+}
+
+/* Of the host alone, or of nobody: no packet of another node has it. */
+static bool speaks_of_itself(const struct addr *a)
+{
+	static const uint8_t loopback[16] = { [15] = 1 };
+
+	if (addr_is_v4(a))
+		return a->b[12] && a->b[12] != 127 && a->b[12] < 224 && !(a->b[12] == 169 && a->b[13] == 254);
+	return !addr_is_zero(a) && a->b[0] != 0xff && !(a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80) &&
+	       memcmp(a->b, loopback, sizeof(loopback));
+}
+
+static int on_node_addresses(struct peer *p, const struct frame *fr)
+{
+	struct msg_node_addresses t = {};
+	struct member *m = p->m;
+	int r = msg_get_node_addresses(fr, &t);
+	size_t n = 0;
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < t.naddrs; i++)
+		if (speaks_of_itself(&t.addrs[i]))
+			t.addrs[n++] = t.addrs[i];
+	t.naddrs = n;
+	msg_node_addresses_done(&m->told);
+	m->told = t;
+	m->told_due = true;
+	fleet_report_told(m);
+	return 0;
+}
+
 static int on_event(struct peer *p, const struct frame *fr)
 {
 	const struct fleet *fl = p->fl;
@@ -260,6 +306,8 @@ int fleet_report_take(struct peer *p, const struct frame *fr)
 		return on_guards(p, fr);
 	case FRAME_COUNTERS:
 		return on_counters(p, fr);
+	case FRAME_NODE_ADDRESSES:
+		return on_node_addresses(p, fr);
 	case FRAME_ANSWER:
 		return on_answer(p, fr);
 	case FRAME_HELLO:

@@ -75,9 +75,9 @@ static void get_prefix(const cJSON *v, struct prefix *to, int *err)
 		*err = -EBADMSG;
 }
 
-static void get_addrs(const cJSON *o, struct addr **to, size_t *n, int *err)
+static void get_addrs(const cJSON *o, const char *key, struct addr **to, size_t *n, int *err)
 {
-	const cJSON *x = json_get_list(o, "addrs", ITEMS_MAX, sizeof(**to), (void **)to, n, err);
+	const cJSON *x = json_get_list(o, key, ITEMS_MAX, sizeof(**to), (void **)to, n, err);
 	size_t i = 0;
 
 	for (; x && !*err; x = x->next)
@@ -293,7 +293,7 @@ int model_doc_to_workload(const char *doc, struct workload *ret)
 	json_get_str(o, "serviceAccount", &w.service_account, &err);
 	json_get_str(o, "node", &w.node, &err);
 	json_get_str(o, "modeLabel", &w.mode_label, &err);
-	get_addrs(o, &w.addrs, &w.naddrs, &err);
+	get_addrs(o, "addrs", &w.addrs, &w.naddrs, &err);
 	x = json_get_list(o, "ports", ITEMS_MAX, sizeof(*w.ports), (void **)&w.ports, &w.nports, &err);
 	for (i = 0; x && !err; x = x->next, i++) {
 		json_get_str(x, "name", &w.ports[i].name, &err);
@@ -392,7 +392,7 @@ int model_doc_to_service(const char *doc, struct service *ret)
 	json_get_str(o, "name", &s.name, &err);
 	get_labels(o, "labels", &s.labels, &err);
 	get_label_selector(o, "selector", &s.selector, &err);
-	get_addrs(o, &s.addrs, &s.naddrs, &err);
+	get_addrs(o, "addrs", &s.addrs, &s.naddrs, &err);
 	x = json_get_list(o, "ports", ITEMS_MAX, sizeof(*s.ports), (void **)&s.ports, &s.nports, &err);
 	for (size_t i = 0; x && !err; x = x->next, i++) {
 		json_get_str(x, "name", &s.ports[i].name, &err);
@@ -423,7 +423,8 @@ int model_doc_to_node(const char *doc, struct node_info *ret)
 		return faulty(err);
 	json_get_str(o, "name", &n.name, &err);
 	get_labels(o, "labels", &n.labels, &err);
-	get_addrs(o, &n.addrs, &n.naddrs, &err);
+	get_addrs(o, "addrs", &n.addrs, &n.naddrs, &err);
+	get_addrs(o, "told", &n.told, &n.ntold, &err);
 	if (!err && !n.name)
 		err = -EBADMSG;
 	if (err) {

@@ -52,13 +52,13 @@ static void put_prefix(struct json_put *p, const char *key, const struct prefix 
 	json_put_member(p, key, prefix_str(x, text));
 }
 
-static void put_addrs(struct json_put *p, const struct addr *a, size_t n)
+static void put_addrs(struct json_put *p, const char *key, const struct addr *a, size_t n)
 {
 	char text[ADDR_STR_MAX];
 
 	if (!n)
 		return;
-	json_put_open(p, "addrs", '[');
+	json_put_open(p, key, '[');
 	for (size_t i = 0; i < n; i++)
 		json_put_item(p, addr_str(&a[i], text));
 	json_put_close(p, ']');
@@ -219,7 +219,7 @@ void model_doc_put_workload(struct buf *b, const struct workload *w)
 	json_put_str(&p, "serviceAccount", w->service_account);
 	json_put_str(&p, "node", w->node);
 	json_put_str(&p, "modeLabel", w->mode_label);
-	put_addrs(&p, w->addrs, w->naddrs);
+	put_addrs(&p, "addrs", w->addrs, w->naddrs);
 	if (w->nports)
 		json_put_open(&p, "ports", '[');
 	for (size_t i = 0; i < w->nports; i++) {
@@ -286,7 +286,7 @@ void model_doc_put_service(struct buf *b, const struct service *s)
 	json_put_str(&p, "name", s->name);
 	put_labels(&p, "labels", &s->labels);
 	put_label_selector(&p, "selector", &s->selector);
-	put_addrs(&p, s->addrs, s->naddrs);
+	put_addrs(&p, "addrs", s->addrs, s->naddrs);
 	if (s->nports)
 		json_put_open(&p, "ports", '[');
 	for (size_t i = 0; i < s->nports; i++) {
@@ -315,7 +315,8 @@ void model_doc_put_node(struct buf *b, const struct node_info *n)
 	json_put_open(&p, NULL, '{');
 	json_put_str(&p, "name", n->name);
 	put_labels(&p, "labels", &n->labels);
-	put_addrs(&p, n->addrs, n->naddrs);
+	put_addrs(&p, "addrs", n->addrs, n->naddrs);
+	put_addrs(&p, "told", n->told, n->ntold);
 	json_put_close(&p, '}');
 }
 

@@ -41,13 +41,18 @@ static bool goes_before(const struct owner *a, const struct owner *b)
 	return r ? r < 0 : a->keylen < b->keylen;
 }
 
+static bool claim_before(const struct holder *a, const struct holder *b)
+{
+	return a->told != b->told ? b->told : goes_before(a->owner, b->owner);
+}
+
 struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a)
 {
 	struct holder *w = NULL;
 
 	(void)set;
 	for (size_t i = 0; i < a->claims.n; i++)
-		if (!w || goes_before(a->claims.v[i]->owner, w->owner))
+		if (!w || claim_before(a->claims.v[i], w))
 			w = a->claims.v[i];
 	return w;
 }
@@ -183,7 +188,7 @@ static int holder_gone(struct policy_set *set, struct holder *h)
 	return unclaim(set, h);
 }
 
-int owner_ends(struct policy_set *set, struct owner *o, const struct addr *addrs, size_t n)
+int owner_ends(struct policy_set *set, struct owner *o, const struct addr *addrs, size_t n, size_t ntold)
 {
 	static const struct addr none;
 	struct holder *h;
@@ -210,7 +215,7 @@ int owner_ends(struct policy_set *set, struct owner *o, const struct addr *addrs
 		for (size_t k = 0; k < o->nh && !was; k++)
 			if (!addr_cmp(&o->h[k].addr, &addrs[i]))
 				was = &o->h[k];
-		h[w] = (struct holder){ .addr = addrs[i], .owner = o, .eid = NIL, .mid = NIL };
+		h[w] = (struct holder){ .addr = addrs[i], .owner = o, .told = i >= n - ntold, .eid = NIL, .mid = NIL };
 		if (was) {
 			h[w].eid = was->eid;
 			h[w].group = was->group;

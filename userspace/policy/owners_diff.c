@@ -178,7 +178,7 @@ static int workload_one(struct walk *x, const struct workload *w)
 			intern_unref(set->npsets, o->npset);
 		o->npset = npset;
 		r = r ?: sels_of_pod(set, o, &o->single);
-		r = r ?: owner_ends(set, o, w->addrs, w->naddrs);
+		r = r ?: owner_ends(set, o, w->addrs, w->naddrs, 0);
 		for (size_t i = 0; i < o->nh && !r; i++)
 			r = holder_check(set, &o->h[i], x->chgs, x->held);
 		if (!r && moved)
@@ -205,6 +205,8 @@ static int node_one(struct walk *x, const struct node_info *n)
 	struct policy_set *set = x->set;
 	struct owner *o;
 	uint64_t digest;
+	uint32_t ntold;
+	size_t addrs;
 	bool host = given(x->next->node) && same(n->name, x->next->node), fresh = false;
 	int r = 0;
 
@@ -212,7 +214,11 @@ static int node_one(struct walk *x, const struct node_info *n)
 	bytes_u32(&x->key, NIL); /* no string is that long: nodes are apart from workloads */
 	bytes_str(&x->key, n->name);
 	bytes_labels(&x->body, &n->labels);
+	addrs = x->body.n;
 	bytes_put(&x->body, n->addrs, n->naddrs * sizeof(*n->addrs));
+	bytes_put(&x->body, n->told, n->ntold * sizeof(*n->told));
+	ntold = (uint32_t)n->ntold;
+	bytes_put(&x->body, &ntold, sizeof(ntold));
 	if (x->key.err || x->body.err)
 		return -ENOMEM;
 	digest = hash_bytes(set->seed, x->body.v, x->body.n);
@@ -231,7 +237,7 @@ static int node_one(struct walk *x, const struct node_info *n)
 		o->digest = digest;
 		o->host = host;
 		r = sels_of_node(set, &n->labels, &o->single);
-		r = r ?: owner_ends(set, o, n->addrs, n->naddrs);
+		r = r ?: owner_ends(set, o, (const struct addr *)(x->body.v + addrs), n->naddrs + n->ntold, n->ntold);
 	} else if (!x->uni) {
 		return 0;
 	}

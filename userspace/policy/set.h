@@ -188,6 +188,7 @@ struct holder {
 	uint32_t eid;		/* slot, NIL before the first assignment */
 	uint32_t mid;		/* slot published for a moment before the switch, or NIL */
 	struct group *group, *mid_group;
+	bool told;		/* a node says so of itself: who is known to have the address has it */
 	bool gone;
 };
 struct owner {
@@ -412,8 +413,8 @@ struct owner *owner_new(struct policy_set *set, const struct bytes *key, const c
 int owner_leaves(struct policy_set *set, struct owner *o);
 void owner_free(struct policy_set *set, struct owner *o);
 void owners_done(struct policy_set *set);
-/* Brings the ends in line with the addresses; ends that stay keep what they have. */
-int owner_ends(struct policy_set *set, struct owner *o, const struct addr *addrs, size_t n);
+/* Brings the ends in line with the addresses, the last `ntold` of them as told; ends that stay keep what they have. */
+int owner_ends(struct policy_set *set, struct owner *o, const struct addr *addrs, size_t n, size_t ntold);
 /* The key an end should have; the references on its sets are collected in `held` until assigned. */
 int holder_check(struct policy_set *set, struct holder *h, struct chgs *chgs, struct u32s *held);
 struct holder *addr_winner(const struct policy_set *set, const struct addrrec *a);

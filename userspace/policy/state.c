@@ -16,6 +16,7 @@ void node_info_done(struct node_info *n)
 	free(n->name);
 	labels_done(&n->labels);
 	free(n->addrs);
+	free(n->told);
 	*n = (struct node_info){};
 }
 
@@ -59,13 +60,17 @@ int node_info_copy(const struct node_info *from, struct node_info *to)
 
 	if (labels_copy(&from->labels, &c.labels) < 0 ||
 	    (from->name && !(c.name = strdup(from->name))) ||
-	    (from->naddrs && !(c.addrs = malloc(from->naddrs * sizeof(*c.addrs))))) {
+	    (from->naddrs && !(c.addrs = malloc(from->naddrs * sizeof(*c.addrs)))) ||
+	    (from->ntold && !(c.told = malloc(from->ntold * sizeof(*c.told))))) {
 		node_info_done(&c);
 		return -ENOMEM;
 	}
 	if (from->naddrs)
 		memcpy(c.addrs, from->addrs, from->naddrs * sizeof(*c.addrs));
+	if (from->ntold)
+		memcpy(c.told, from->told, from->ntold * sizeof(*c.told));
 	c.naddrs = from->naddrs;
+	c.ntold = from->ntold;
 	*to = c;
 	return 0;
 }

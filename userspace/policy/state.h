@@ -19,8 +19,16 @@ struct kpolicy;
  */
 enum policy_flows { POLICY_CUT, POLICY_RESET, POLICY_KEEP };
 
-/* A node of the cluster, by its addresses. */
-struct node_info { char *name; struct labels labels; struct addr *addrs; size_t naddrs; };
+/*
+ * A node of the cluster, by its addresses: those the cluster says it has, and those it says of itself
+ * (of an overlay, of a bridge). The latter count where no workload and no other node is known to have them.
+ */
+struct node_info {
+	char *name;
+	struct labels labels;
+	struct addr *addrs;	size_t naddrs;
+	struct addr *told;	size_t ntold;
+};
 
 struct policy_state {
 	uint64_t generation;		/* counts changes of rules, modes, quarantine; shown to people */

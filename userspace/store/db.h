@@ -67,6 +67,9 @@ struct access_book;
 		    "VALUES(?1,ifnull(?2,''),?3,?4,?5,?6,?7,?8,?9)") \
 	X(KUBE_DEL, "DELETE FROM kube WHERE kind=?1 AND ns=ifnull(?2,'') AND name=?3") \
 	X(KUBE_LIST, "SELECT kind,ns,name,uid,version,base,held,window,ours FROM kube ORDER BY kind,ns,name") \
+	X(NODE_PUT, "INSERT OR REPLACE INTO node(name,doc) VALUES(?1,?2)") \
+	X(NODE_DEL, "DELETE FROM node WHERE name=?1") \
+	X(NODE_LIST, "SELECT doc FROM node ORDER BY name") \
 	X(SHADOW_PUT, "INSERT OR REPLACE INTO shadow(one,doc) VALUES(1,?1)") \
 	X(SHADOW_DEL, "DELETE FROM shadow") \
 	X(SHADOW_GET, "SELECT doc FROM shadow") \

@@ -74,6 +74,8 @@ static const char *const migrations[STORE_SCHEMA] = {
 	"CREATE TABLE kube(kind INTEGER NOT NULL, ns TEXT NOT NULL, name TEXT NOT NULL, uid TEXT, version TEXT,"
 	" base INTEGER NOT NULL, held INTEGER NOT NULL, window INTEGER NOT NULL, ours INTEGER NOT NULL,"
 	" PRIMARY KEY(kind,ns,name)) WITHOUT ROWID;",
+	/* 5 */
+	"CREATE TABLE node(name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 static int version_of(struct store *s, uint64_t *ret)

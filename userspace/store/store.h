@@ -17,7 +17,7 @@
 #include "controller/node.h"
 #include "policy/state.h"
 
-#define STORE_SCHEMA 4u
+#define STORE_SCHEMA 5u
 #define STORE_CHANGES_MAX 10000u /* rows of the history, and the most states that can be kept */
 #define STORE_EVENTS_MAX 100000u
 #define STORE_TEXT_MAX (1u << 20) /* longest text accepted in one column */
@@ -102,6 +102,9 @@ int store_number_next(struct store *s, const char *series, uint64_t *ret);
 
 /* ---- inventory -------------------------------------------------------------------------- */
 
+/* What a node said of its own addresses (name, told); none: it is forgotten. Not durable at once. */
+int store_node_put(struct store *s, const struct node_info *n);
+int store_node_each(struct store *s, int (*fn)(void *arg, const struct node_info *n), void *arg);
 /* Upserts by (namespace, name). netns: name or path, may be NULL. -ENOENT from _del. Durable. */
 int store_workload_put(struct store *s, const struct workload *w, const char *netns, int64_t now_ns);
 int store_workload_del(struct store *s, const char *ns, const char *name);

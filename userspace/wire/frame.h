@@ -46,6 +46,7 @@ enum frame_type {
 	FRAME_EVENT = 40,	/* up, may be lost */
 	FRAME_GUARDS = 41,	/* up: all of them, whenever they changed */
 	FRAME_COUNTERS = 42,	/* up, every few seconds */
+	FRAME_NODE_ADDRESSES = 43, /* up: all of the node's own, whenever they changed */
 	FRAME_ASK = 48,		/* down: flows, a drain, attach, detach */
 	FRAME_ANSWER = 49,	/* up: the answer to one ASK */
 };

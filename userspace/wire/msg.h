@@ -112,6 +112,11 @@ struct msg_addresses { uint64_t seq; char *ns, *name; struct addr *addrs; size_t
 void msg_addresses_done(struct msg_addresses *m);
 int msg_put_addresses(struct buf *b, const struct msg_addresses *m);
 int msg_get_addresses(const struct frame *fr, struct msg_addresses *ret);
+/* The node's own, all of them; the last one counts. At most MSG_ADDRS_MAX are written. */
+struct msg_node_addresses { struct addr *addrs; size_t naddrs; };
+void msg_node_addresses_done(struct msg_node_addresses *m);
+int msg_put_node_addresses(struct buf *b, const struct msg_node_addresses *m);
+int msg_get_node_addresses(const struct frame *fr, struct msg_node_addresses *ret);
 int msg_put_ack(struct buf *b, uint64_t seq);
 int msg_get_ack(const struct frame *fr, uint64_t *ret_seq);
 

@@ -382,19 +382,34 @@ void msg_addresses_done(struct msg_addresses *m)
 	*m = (struct msg_addresses){};
 }
 
-int msg_put_addresses(struct buf *b, const struct msg_addresses *m)
+static void addrs_put(struct json_put *p, const struct addr *a, size_t n)
 {
 	char text[ADDR_STR_MAX];
+
+	json_put_open(p, "addrs", '[');
+	for (size_t i = 0; i < n && i < MSG_ADDRS_MAX; i++)
+		json_put_item(p, addr_str(&a[i], text));
+	json_put_close(p, ']');
+}
+
+static void addrs_get(const cJSON *o, struct addr **to, size_t *n, int *err)
+{
+	const cJSON *x = json_get_list(o, "addrs", MSG_ADDRS_MAX, sizeof(**to), (void **)to, n, err);
+
+	for (size_t i = 0; x && !*err; x = x->next, i++)
+		if (!cJSON_IsString(x) || addr_parse(x->valuestring, &(*to)[i]) < 0)
+			*err = -EBADMSG;
+}
+
+int msg_put_addresses(struct buf *b, const struct msg_addresses *m)
+{
 	auto_msg_out struct msg_out o;
 	struct json_put *p = msg_begin(&o);
 
 	json_put_u64(p, "seq", m->seq);
 	json_put_str(p, "ns", m->ns);
 	json_put_str(p, "name", m->name);
-	json_put_open(p, "addrs", '[');
-	for (size_t i = 0; i < m->naddrs && i < MSG_ADDRS_MAX; i++)
-		json_put_item(p, addr_str(&m->addrs[i], text));
-	json_put_close(p, ']');
+	addrs_put(p, m->addrs, m->naddrs);
 	return msg_end(&o, b, FRAME_ADDRESSES);
 }
 
@@ -402,20 +417,47 @@ int msg_get_addresses(const struct frame *fr, struct msg_addresses *ret)
 {
 	auto_cleanup(cJSON_Deletep) cJSON *o = NULL;
 	struct msg_addresses m = {};
-	const cJSON *x;
 	int err = msg_tree(fr, &o);
 
 	m.seq = json_get_u64(o, "seq", &err);
 	json_get_str(o, "ns", &m.ns, &err);
 	json_get_str(o, "name", &m.name, &err);
-	x = json_get_list(o, "addrs", MSG_ADDRS_MAX, sizeof(*m.addrs), (void **)&m.addrs, &m.naddrs, &err);
-	for (size_t i = 0; x && !err; x = x->next, i++)
-		if (!cJSON_IsString(x) || addr_parse(x->valuestring, &m.addrs[i]) < 0)
-			err = -EBADMSG;
+	addrs_get(o, &m.addrs, &m.naddrs, &err);
 	if (!err && (!given(m.ns) || !given(m.name)))
 		err = -EBADMSG;
 	if (err)
 		msg_addresses_done(&m);
+	else
+		*ret = m;
+	return err;
+}
+
+void msg_node_addresses_done(struct msg_node_addresses *m)
+{
+	free(m->addrs);
+	*m = (struct msg_node_addresses){};
+}
+
+int msg_put_node_addresses(struct buf *b, const struct msg_node_addresses *m)
+{
+	auto_msg_out struct msg_out o;
+
+	addrs_put(msg_begin(&o), m->addrs, m->naddrs);
+	return msg_end(&o, b, FRAME_NODE_ADDRESSES);
+}
+
+int msg_get_node_addresses(const struct frame *fr, struct msg_node_addresses *ret)
+{
+	auto_cleanup(cJSON_Deletep) cJSON *o = NULL;
+	struct msg_node_addresses m = {};
+	int err = msg_tree(fr, &o);
+
+	/* Without the list it says nothing, which is not the same as that there are none. */
+	if (!err && !json_get(o, "addrs"))
+		err = -EBADMSG;
+	addrs_get(o, &m.addrs, &m.naddrs, &err);
+	if (err)
+		msg_node_addresses_done(&m);
 	else
 		*ret = m;
 	return err;

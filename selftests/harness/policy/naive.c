@@ -39,6 +39,18 @@ struct naive_who naive_who(const struct policy_state *st, const struct addr *a)
 				who.realm = CW_REALM_POD;
 				return who;
 			}
+	/* What nodes say of themselves comes last; of several the one asked, then the first. */
+	for (size_t i = 0; i < st->nnodes; i++)
+		for (size_t k = 0; k < st->nodes[i].ntold; k++) {
+			bool host = eq(st->nodes[i].name, st->node) && is_set(st->node);
+
+			if (memcmp(&st->nodes[i].told[k], a, 16) == 0 && (!who.node || host)) {
+				who.node = &st->nodes[i];
+				who.realm = host ? CW_REALM_HOST : CW_REALM_NODE;
+			}
+		}
+	if (who.node)
+		return who;
 	int best = -1;
 	for (size_t i = 0; i < st->ncluster_cidrs; i++)
 		if (prefix_has(&st->cluster_cidrs[i], a) && st->cluster_cidrs[i].plen > best) {

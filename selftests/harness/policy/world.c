@@ -620,6 +620,22 @@ static void mutate_workload(struct world *w)
 	}
 }
 
+/* What a node says of itself: an address of its own, one that somebody has, or nothing any more. */
+static void random_told(struct world *w, struct node_info *n)
+{
+	static const char *const own[] = { "10.0.0.5", "10.0.200.0", "10.0.1.1", "192.0.2.7", "fd00::7" };
+	const struct policy_state *st = &w->st;
+	const struct workload *pod = st->nworkloads ? &st->workloads[rng_below(&w->rng, (uint32_t)st->nworkloads)] : NULL;
+
+	free(n->told);
+	n->told = NULL;
+	n->ntold = 0;
+	if (chance(w, 70))
+		*APPEND(n->told, n->ntold) = addr_of(PICK(w, own));
+	if (pod && pod->naddrs && chance(w, 40))
+		*APPEND(n->told, n->ntold) = pod->addrs[0];
+}
+
 void world_mutate(struct world *w)
 {
 	struct policy_state *st = &w->st;
@@ -663,7 +679,10 @@ void world_mutate(struct world *w)
 	} else {
 		struct node_info *n = &st->nodes[rng_below(&w->rng, (uint32_t)st->nnodes)];
 
-		switch (rng_below(&w->rng, 4)) {
+		switch (rng_below(&w->rng, 5)) {
+		case 4:
+			random_told(w, n);
+			break;
 		case 0:
 			set_label(&n->labels, "zone", chance(w, 50) ? "z1" : "z2");
 			break;
@@ -735,8 +754,9 @@ struct addr *world_addrs(const struct world *w, size_t *ret_n)
 		for (size_t k = 0; k < st->workloads[i].naddrs; k++)
 			add_addr(&v, &n, st->workloads[i].addrs[k]);
 	for (size_t i = 0; i < st->nnodes; i++)
-		for (size_t k = 0; k < st->nodes[i].naddrs; k++)
-			add_addr(&v, &n, st->nodes[i].addrs[k]);
+		for (size_t k = 0; k < st->nodes[i].naddrs + st->nodes[i].ntold; k++)
+			add_addr(&v, &n, k < st->nodes[i].naddrs ? st->nodes[i].addrs[k] :
+				 st->nodes[i].told[k - st->nodes[i].naddrs]);
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		add_addr(&v, &n, addr_of(fixed[i]));
 	for (size_t i = 0; i < st->nrules; i++) {
