@@ -26,26 +26,26 @@ fuzz_kube_items_ROOMS := kube base
 fuzz_cluster_ROOMS := cluster policy identity base
 fuzz_api_ROOMS := controller cluster topology store flow identity policy http base
 
-# About 20 s each on one CPU.
-fuzz_json_RUNS := 2500000
-fuzz_yaml_RUNS := 250000
-fuzz_strparse_RUNS := 300000
+# 5 to 20 s each on one CPU.
+fuzz_json_RUNS := 1000000
+fuzz_yaml_RUNS := 150000
+fuzz_strparse_RUNS := 200000
 fuzz_rule_doc_RUNS := 250000
-fuzz_kpolicy_RUNS := 300000
-fuzz_config_RUNS := 25000
+fuzz_kpolicy_RUNS := 120000
+fuzz_config_RUNS := 15000
 fuzz_netlink_RUNS := 4000000
-fuzz_topology_RUNS := 20000
+fuzz_topology_RUNS := 12000
 fuzz_lab_wire_RUNS := 12000000
 fuzz_route_RUNS := 4000000
-fuzz_cert_RUNS := 20000
-fuzz_snapshot_RUNS := 40000
+fuzz_cert_RUNS := 5000
+fuzz_snapshot_RUNS := 20000
 fuzz_cni_RUNS := 300000
-fuzz_kubeconfig_RUNS := 120000
-fuzz_kube_items_RUNS := 80000
-fuzz_cluster_RUNS := 25000
-fuzz_api_RUNS := 20000
+fuzz_kubeconfig_RUNS := 60000
+fuzz_kube_items_RUNS := 50000
+fuzz_cluster_RUNS := 15000
+fuzz_api_RUNS := 12000
 fuzz_parse_RUNS := 8000000
-fuzz_dns_RUNS := 2500000
+fuzz_dns_RUNS := 1500000
 
 define fuzz_rules
 $$(O)/obj/selftests/fuzz/$(1).o: ROOM_CFLAGS = $$(call pkg_cflags,$$(sort $$(foreach r,$$($(1)_ROOMS),$$($$(r)_PKGS))))
