@@ -41,6 +41,23 @@ suite() { # NAME COMMAND...
 	count "$O/check/$name.log" $rc "$name" $((SECONDS - t))
 }
 
+# What only computes runs beside what mostly waits, at the lowest priority; joined at the end.
+beside() { # NAME COMMAND...
+	local name=$1 t=$SECONDS
+	shift
+	[ -z "${CHECK_ONLY:-}" ] || [[ " $CHECK_ONLY " == *" $name "* ]] || return 0
+	nice -n 19 "$@" >"$O/check/$name.log" 2>&1 </dev/null
+	echo "$? $((SECONDS - t))" >"$O/check/$name.rc"
+}
+joined() { # NAME...
+	local name rc t
+	for name; do
+		[ -z "${CHECK_ONLY:-}" ] || [[ " $CHECK_ONLY " == *" $name "* ]] || continue
+		read -r rc t <"$O/check/$name.rc" || rc=1 t=0 # it did not come to its end
+		count "$O/check/$name.log" "$rc" "$name" "$t"
+	done
+}
+
 units() { # every unit test binary of a build directory
 	local all=0 rc t log
 	log=$(mktemp)
@@ -68,7 +85,10 @@ suite lint selftests/lint/lint.sh
 suite build-gcc make -s -j"$J" O="$O" WERROR=1 all tests
 suite build-clang make -s -j"$J" O="$O/clang" CC=clang WERROR=1 all
 suite build-san make -s -j"$J" O="$O/san" SAN=address,undefined all tests
-suite tidy make -s O="$O" tidy
+rm -f "$O"/check/*.rc
+{ beside tidy make -s O="$O" tidy; beside fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_FIXED=1; } &
+compute=$!
+trap 'kill -- "$compute" 2>/dev/null' EXIT
 suite unit units "$O"
 suite unit-san units "$O/san"
 suite errors selftests/errors/run.sh "$O/san"
@@ -79,7 +99,8 @@ suite judge-san env JUDGE_ENGINES=evaluator selftests/judge/run.sh "$O/san"
 suite netns selftests/netns/run.sh "$O"
 suite demo env O="$O" selftests/demo/demo.sh
 suite cluster selftests/cluster/run.sh "$O"
-suite fuzz make -s -k -j"$J" O="$O" fuzz FUZZ_FIXED=1
+wait "$compute"
+joined tidy fuzz
 suite leftovers env LEFTOVERS_BEFORE="$O/check/before" selftests/tools/leftovers.sh
 
 echo
