@@ -165,8 +165,8 @@ static void list_name(const char *conf, char out[256])
 static int install_lone(int dir_fd, const char *name, const struct conflist_part *p, char list[256])
 {
 	auto_free char *text = NULL, *next = NULL;
-	struct stat st, there;
-	size_t len, n = 0;
+	struct stat st = { }, there;
+	size_t len = 0, n = 0;
 	char aside[300];
 	int r = text_read(dir_fd, name, &st, &text, &len);
 
@@ -187,8 +187,8 @@ static int install_lone(int dir_fd, const char *name, const struct conflist_part
 static int install_list(int dir_fd, const char *name, const struct conflist_part *p)
 {
 	auto_free char *text = NULL, *next = NULL;
-	struct stat st;
-	size_t len, n = 0;
+	struct stat st = { };
+	size_t len = 0, n = 0;
 	int r = text_read(dir_fd, name, &st, &text, &len);
 
 	r = r ?: conflist_text_add(text, len, true, p, &next, &n);
@@ -230,8 +230,8 @@ static int restore(int dir_fd, const char *aside, struct fail_list *f)
 {
 	auto_free char *text = NULL, *list_text = NULL, *without = NULL;
 	struct span root, was, plugins, only = { }, it;
-	struct stat st, there;
-	size_t len, n, k = 0;
+	struct stat st = { }, there;
+	size_t len = 0, n = 0, k = 0;
 	char conf[256], list[256];
 	int r;
 
@@ -284,8 +284,8 @@ int conflist_remove(int dir_fd, struct fail_list *f)
 		return cannot(f, r, "the directory");
 	for (size_t i = 0; i < l.n; i++) {
 		auto_free char *text = NULL, *next = NULL;
-		struct stat st;
-		size_t len, n = 0;
+		struct stat st = { };
+		size_t len = 0, n = 0;
 
 		r = text_read(dir_fd, l.v[i], &st, &text, &len);
 		r = r ?: conflist_text_del(text, len, &next, &n);

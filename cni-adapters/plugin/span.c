@@ -52,7 +52,7 @@ static bool string(struct cur *c)
 				if (c->end - c->p <= i || hex(c->p[i]) < 0)
 					return false;
 			c->p += 4;
-		} else if (!memchr("\"\\/bfnrt", *c->p, 8)) {
+		} else if (!*c->p || !strchr("\"\\/bfnrt", *c->p)) {
 			return false;
 		}
 		c->p++;

@@ -14,18 +14,28 @@ verdict() { # NAME, findings on stdin
 	l=$(cat)
 	if [ -z "$l" ]; then echo "ok $1"; else echo "not ok $1"; head -40 <<<"$l"; rc=1; fi
 }
-tidy() { # FILES... A tool that dies without a word is a finding too.
-	local pkgs out
-	pkgs=$(pkg-config --cflags libbpf libnl-3.0 libnl-route-3.0 libmnl libuv libcjson yaml-0.1 sqlite3 libwebsockets libcurl openssl)
+pkgs=$(pkg-config --cflags libbpf libnl-3.0 libnl-route-3.0 libmnl libuv libcjson yaml-0.1 sqlite3 libwebsockets libcurl openssl)
+export pkgs
+tidy() { # FILE. A tool that dies without a word is a finding too.
+	local out
 	# shellcheck disable=SC2086
-	out=$(clang-tidy --quiet "$@" -- -std=gnu17 -D_GNU_SOURCE '-DCW_VERSION="0"' '-DCW_SYSCONFDIR="/etc"' \
-		-Iuserspace -I. -Ibpf/include -I"$O/gen" $pkgs 2>/dev/null) || [ -n "$out" ] || echo "error: clang-tidy died at one of: $*"
+	out=$(clang-tidy --quiet "$1" -- -std=gnu17 -D_GNU_SOURCE '-DCW_VERSION="0"' '-DCW_SYSCONFDIR="/etc"' \
+		-Iuserspace -I. -Ibpf/include -I"$O/gen" $pkgs 2>/dev/null) || [ -n "$out" ] || echo "error: clang-tidy died at $1"
 	grep -E '(warning|error):' <<<"$out"
 }
 export -f tidy
-verdict clang-tidy < <(xargs -P "$(nproc)" -n 8 bash -c 'tidy "$@"' _ <<<"$srcs" | sort -u)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+# Beside the many of clang-tidy: it takes a tenth of their time. (Each file alone: -j.)
 # shellcheck disable=SC2086
-verdict cppcheck < <(cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr -j "$(nproc)" \
+cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr -j 2 \
 	--suppressions-list=selftests/lint/cppcheck.txt -D_GNU_SOURCE -DCW_VERSION='"0"' -DCW_SYSCONFDIR='"/etc"' \
-	-Iuserspace -I. -Ibpf/include $srcs 2>&1)
+	-Iuserspace -I. -Ibpf/include $srcs >"$tmp/cppcheck" 2>&1 &
+cpp=$!
+# One file at a time and the long ones first, so that no processor is left alone with a late batch.
+# shellcheck disable=SC2086
+wc -l $srcs | sed '/ total$/d' | sort -rn | awk '{ print $2 }' >"$tmp/files"
+verdict clang-tidy < <(xargs -P "$(nproc)" -n 1 bash -c 'tidy "$1"' _ <"$tmp/files" | sort -u)
+wait "$cpp" || [ -s "$tmp/cppcheck" ] || echo "error: cppcheck died" >"$tmp/cppcheck"
+verdict cppcheck <"$tmp/cppcheck"
 exit $rc

@@ -129,6 +129,29 @@ same "enforce: p2 -> p3" timeout "$(t p2 tcp 10.99.0.13 8080 300)"
 same "enforce: p2 -> p1 on one node" timeout "$(t p2 tcp 10.99.0.11 8080 300)"
 same "enforce: p4 -> p3 on the other" timeout "$(t p4 tcp 10.99.0.13 8080 300)"
 
+# ---- addresses that only the node itself knows of: of an overlay, say ---------------------------------------------
+rule node-web allow '{reserved: remote-node}' '{namespace: shop, labels: {app: web}}' 'tcp/8080' >/dev/null
+until_true 10 both_in_sync || bail "not in sync after the rule"
+node_reaches() { [ "$(t nb tcp 10.99.0.11 8080 300)" = ok ]; }
+until_true 5 node_reaches && ok "the other node is one, by the address of its bridge" || not_ok "from 10.99.0.2: $(get /v1/accesses | jq -c '[.items[]|[.src,.dst,.port]]')"
+ip -n nb link add vx0 type bridge mcast_snooping 0
+ip -n nb route add 10.99.0.11/32 dev br0 src 10.99.0.2
+ip -n nb link set vx0 up
+ip -n nb addr add 10.99.0.200/32 dev vx0
+ip -n nb route replace 10.99.0.11/32 dev br0 src 10.99.0.200
+until_true 10 node_reaches && ok "and by one that comes while it runs" || not_ok "from 10.99.0.200: $(get /v1/accesses | jq -c '[.items[]|[.src,.dst,.port]]')"
+same "not to another port" timeout "$(t nb tcp 10.99.0.11 8081 300)"
+drain
+until_true 5 counted remote-node shop/deploy/web tcp/8080 2 || not_ok "remote-node: $(get /v1/accesses | jq -c '[.items[]|[.src,.dst,.port,.flows]]')"
+ip -n nb route add 10.99.0.14/32 dev br0 src 10.99.0.200
+t nb tcp 10.99.0.14 9 300 >/dev/null
+drain
+host_seen() { [ "$(flows_of host data/deploy/job tcp/9)" = 1 ]; }
+until_true 5 host_seen && ok "to the node itself it is the host" || not_ok "host: $(get /v1/accesses | jq -c '[.items[]|[.src,.dst,.port,.flows]]')"
+ip -n nb addr del 10.99.0.200/32 dev vx0
+ip -n nb link del vx0
+# Routes go with the address they are from.
+
 # ---- a node's own socket ----------------------------------------------------------------------------------------
 same "status of a node says its role" agent "$(ask n1 /v1/status | jq -r .role)"
 (bg p1 stream 10.99.0.13 8080 20) >/dev/null &

@@ -177,7 +177,7 @@ enum cni_state cni_look(struct agent *a, const struct cni_attachment *at, struct
 
 static void answer(struct agent *a, struct cni_attachment *at, const struct cni_view *v, const char *identity)
 {
-	uint64_t ns = agent_mono_ns() - at->asked_ns;
+	uint64_t ns = agent_mono_ns() - at->asked_ns, us = ns / 1000;
 	auto_cleanup(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	struct agent_cni *c = a->cni;
 
@@ -189,7 +189,7 @@ static void answer(struct agent *a, struct cni_attachment *at, const struct cni_
 	cJSON_AddStringToObject(o, "kind", "CNIAttachment");
 	cJSON_AddStringToObject(o, "state", v->e->ep ? "attached" : "blind");
 	cJSON_AddStringToObject(o, "identity", identity);
-	cJSON_AddNumberToObject(o, "tookUs", (double)(ns / 1000));
+	cJSON_AddNumberToObject(o, "tookUs", (double)us);
 	http_reply_json(take_ptr(at->x), 200, o);
 }
 
@@ -369,7 +369,7 @@ static void take_note(struct agent *a, int dir, const char *name)
 {
 	auto_cleanup(fail_list_done) struct fail_list f = { };
 	auto_cleanup(cJSON_Deletep) cJSON *o = NULL;
-	struct cni_attachment got, *at;
+	struct cni_attachment got = { }, *at;
 	auto_free char *text = NULL;
 	auto_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -379,7 +379,7 @@ static void take_note(struct agent *a, int dir, const char *name)
 	r = r ?: read_all_fd(fd, CNI_RECORD_MAX, &text, &len);
 	r = r ?: json_parse(text, len, name, &f, &o);
 	r = r ?: cni_attachment_read(o, &f, &got);
-	if (r < 0) {
+	if (r < 0 || !got.id) {
 		log_warn(r, "a note of an attachment cannot be read, ignored; file='%s'", name);
 		return;
 	}

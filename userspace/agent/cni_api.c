@@ -67,12 +67,16 @@ static int asked(struct agent *a, const struct http_request *rq, struct fail_lis
 
 	if (r)
 		return r;
-	if (!id || !ifname)
-		return fail_add(f, -EINVAL, "cni.field", "containerID, ifname", "strings", NULL,
-				"the field is missing or has a wrong value");
+	if (!id || !ifname) {
+		(void)fail_add(f, -EINVAL, "cni.field", "containerID, ifname", "strings", NULL,
+			       "the field is missing or has a wrong value");
+		return -EINVAL;
+	}
 	at = cni_find(a, id, ifname);
-	if (!at)
-		return fail_add(f, -ENOENT, "cni.unknown", id, NULL, NULL, "no such attachment was made here");
+	if (!at) {
+		(void)fail_add(f, -ENOENT, "cni.unknown", id, NULL, NULL, "no such attachment was made here");
+		return -ENOENT;
+	}
 	*ret = at;
 	return 0;
 }
@@ -142,9 +146,11 @@ static void on_gc(void *arg, struct http_exchange *x, const struct http_request 
 	const cJSON *valid = json_get(o, "valid");
 	size_t n = 0;
 
-	if (!r && (!network || !cJSON_IsArray(valid)))
-		r = fail_add(&f, -EINVAL, "cni.field", "network, valid", "a string and a list", NULL,
-			     "the field is missing or has a wrong value");
+	if (!r && (!network || !cJSON_IsArray(valid))) {
+		(void)fail_add(&f, -EINVAL, "cni.field", "network, valid", "a string and a list", NULL,
+			       "the field is missing or has a wrong value");
+		r = -EINVAL;
+	}
 	if (r) {
 		http_reply_fails(x, http_status_of(r), &f);
 		return;
@@ -173,13 +179,14 @@ static void put_wait(struct agent *a, const struct cni_attachment *at, cJSON *to
 			  s == CNI_ADDRESSES ? "addresses" : s == CNI_UNRESOLVED ? "identity" :
 			  s == CNI_NO_INTERFACE || (v.w && v.w->scans <= at->scans) ? "interface" :
 			  s == CNI_WAITS ? "attach" : "answer";
+	uint64_t since_ms = (agent_mono_ns() - at->asked_ns) / 1000000;
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(o, "namespace", at->ns);
 	cJSON_AddStringToObject(o, "name", at->name);
 	cJSON_AddStringToObject(o, "ifname", at->ifname);
 	cJSON_AddStringToObject(o, "for", why);
-	cJSON_AddNumberToObject(o, "sinceMs", (double)((agent_mono_ns() - at->asked_ns) / 1000000));
+	cJSON_AddNumberToObject(o, "sinceMs", (double)since_ms);
 	cJSON_AddItemToArray(to, o);
 }
 
@@ -189,6 +196,7 @@ static void on_status(void *arg, struct http_exchange *x, const struct http_requ
 	cJSON *waits = cJSON_CreateArray();
 	struct agent *a = arg;
 	const struct agent_cni *c = a->cni;
+	uint64_t mean_us = c->adds ? c->total_ns / c->adds / 1000 : 0, max_us = c->max_ns / 1000;
 	size_t waiting = 0;
 
 	(void)rq;
@@ -202,9 +210,9 @@ static void on_status(void *arg, struct http_exchange *x, const struct http_requ
 	cJSON_AddNumberToObject(o, "adds", (double)c->adds);
 	cJSON_AddNumberToObject(o, "failed", (double)c->failed);
 	cJSON_AddNumberToObject(o, "unresolved", (double)c->unresolved);
-	cJSON_AddNumberToObject(o, "meanUs", c->adds ? (double)(c->total_ns / c->adds / 1000) : 0);
+	cJSON_AddNumberToObject(o, "meanUs", (double)mean_us);
 	cJSON_AddItemToObject(o, "waits", waits);
-	cJSON_AddNumberToObject(o, "maxUs", (double)(c->max_ns / 1000));
+	cJSON_AddNumberToObject(o, "maxUs", (double)max_us);
 	http_reply_json(x, 200, o);
 }
 

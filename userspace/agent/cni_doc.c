@@ -12,7 +12,8 @@
 
 static int bad(struct fail_list *f, const char *key, const char *expected)
 {
-	return fail_add(f, -EINVAL, "cni.field", key, expected, NULL, "the field is missing or has a wrong value");
+	(void)fail_add(f, -EINVAL, "cni.field", key, expected, NULL, "the field is missing or has a wrong value");
+	return -EINVAL;
 }
 
 /* Absent: NULL when it may be. */

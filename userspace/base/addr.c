@@ -22,6 +22,17 @@ bool addr_is_zero(const struct addr *a)
 	return memcmp(a, &zero, sizeof(zero)) == 0;
 }
 
+bool addr_is_global(const struct addr *a)
+{
+	static const uint8_t loopback[16] = { [15] = 1 };
+	const uint8_t *b = a->b + 12;
+
+	if (addr_is_v4(a))
+		return b[0] && b[0] != 127 && b[0] < 224 && !(b[0] == 169 && b[1] == 254);
+	return !addr_is_zero(a) && a->b[0] != 0xff && !(a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80) &&
+	       memcmp(a->b, loopback, sizeof(loopback));
+}
+
 int addr_cmp(const struct addr *a, const struct addr *b)
 {
 	return memcmp(a->b, b->b, sizeof(a->b));

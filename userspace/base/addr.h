@@ -24,6 +24,8 @@ struct prefix {
 
 bool addr_is_v4(const struct addr *a);
 bool addr_is_zero(const struct addr *a);
+/* Other hosts can meet it: neither unspecified, loopback, link-local nor multicast. */
+bool addr_is_global(const struct addr *a);
 int addr_cmp(const struct addr *a, const struct addr *b);
 /* Strict: no leading zeros in IPv4, no zone suffix, no IPv4-mapped IPv6. 0 or -EINVAL. */
 int addr_parse(const char *s, struct addr *ret);

@@ -266,7 +266,7 @@ static int scan_fail(const struct scan *c, const char *what, struct fail_list *f
 			col++;
 		}
 	}
-	snprintf(at, sizeof(at), "%.400s:%u:%u", what, line, col);
+	snprintf(at, sizeof(at), "%.400s:%u:%u", what ? what : "text", line, col);
 	if (c->err == -E2BIG) {
 		snprintf(expected, sizeof(expected), "at most %u MiB, %u levels, %u values",
 			 JSON_BYTES_MAX >> 20, JSON_DEPTH_MAX, JSON_NODES_MAX);

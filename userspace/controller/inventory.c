@@ -147,8 +147,8 @@ static int add_workload(struct controller *c, struct workload *w)
 
 int inventory_put(struct controller *c, const struct workload *w, const char *netns, enum inventory_source source)
 {
-	struct workload *o = (struct workload *)controller_workload(c, w->ns, w->name);
 	struct declared *d = controller_declared(c, w->ns, w->name);
+	struct workload *o = d && d->at < c->state.nworkloads ? &c->state.workloads[d->at] : NULL;
 	bool moved = d && !str_eq(d->netns, netns);
 	struct workload copy = {};
 	bool found;

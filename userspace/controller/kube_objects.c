@@ -114,10 +114,13 @@ void kube_todo(struct kube *k, struct kobj *o)
 
 int kube_text_set(char **to, const char *s)
 {
-	char *copy = str_set(s) ? strndup(s, KUBE_TEXT_MAX) : NULL;
+	char *copy = NULL;
 
-	if (str_set(s) && !copy)
-		return -ENOMEM;
+	if (s && *s) {
+		copy = strndup(s, KUBE_TEXT_MAX);
+		if (!copy)
+			return -ENOMEM;
+	}
 	free(*to);
 	*to = copy;
 	return 0;
@@ -205,6 +208,7 @@ static int on_document(void *arg, const struct cluster_meta *meta, const struct 
 		o->held_why = NULL;
 	}
 	o->refused_ns = 0;
+	o->changed = ++k->change_seq;
 	o->status_due = true;
 	k->status_all = true;
 	kube_todo(k, o);
@@ -259,6 +263,7 @@ static int on_fault(void *arg, const struct cluster_meta *meta, const struct fai
 	}
 	if (f->n && meta->generation)
 		o->meta_generation = meta->generation;
+	o->changed = ++k->change_seq;
 	o->status_due = true;
 	k->status_all = true;
 	kube_todo(k, o);

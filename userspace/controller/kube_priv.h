@@ -11,6 +11,7 @@
 #define KUBE_WRITES_MAX 16u	 /* on their way at once */
 #define KUBE_STATUSES_MAX 8u
 #define KUBE_STATUS_RATE 40u	 /* status writes in a second */
+#define KUBE_STATUS_SPARE 10u	 /* of them kept for objects that people changed */
 #define KUBE_RETRY_MS 1000u	 /* first wait before a failed write is tried again; doubles */
 #define KUBE_RETRY_MAX_MS 120000u
 #define KUBE_REFUSED_MS 30000u	 /* a refused object is tried again, as room may have been made */
@@ -57,6 +58,7 @@ struct kobj {
 	uint64_t came;			/* policy generation that brought the content; 0: before this start */
 	char *plan;			/* what that change did */
 	bool status_due, status_sent;
+	uint64_t changed;		/* when it was said anew there, by kube.change_seq */
 	int64_t status_ns;		/* not before */
 	uint64_t status_seen;		/* hash of the status there, without times */
 	char conditions[2];		/* T, F, U, or 0: as they stand there; Accepted, InForce */
@@ -95,6 +97,7 @@ struct kube {
 
 	unsigned sent, statuses;	/* on their way */
 	unsigned status_room;		/* left in this second */
+	uint64_t change_seq;
 	bool status_all;		/* some are due */
 	uint64_t status_errors;
 	char *status_error;		/* the last */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -209,6 +210,8 @@ static void sent(void *arg, const struct kube_in *in)
 	k->statuses--;
 	o->status_sent = false;
 	if (!k->closing) {
+		if (k->status_all && k->statuses <= KUBE_STATUSES_MAX / 2)
+			kube_pump_soon(k);
 		if (!in->err)
 			o->status_seen = s->hash;
 		else if (in->err != -ENOENT) /* the object went meanwhile */
@@ -289,10 +292,27 @@ static void status_one(struct kube *k, struct kobj *o, const struct answers *nod
 	free(c[1].message);
 }
 
+/* What people changed comes before what was written here, and the newest first: somebody waits for it. */
+static int by_urgency(const void *a, const void *b)
+{
+	const struct kobj *x = *(struct kobj *const *)a, *y = *(struct kobj *const *)b;
+
+	if (x->ours != y->ours)
+		return x->ours ? 1 : -1;
+	return x->changed < y->changed ? 1 : x->changed > y->changed ? -1 : 0;
+}
+
+/* Some of the rate is left for what a person changes in the same second. */
+static bool status_room(const struct kube *k, const struct kobj *o)
+{
+	return k->status_room > (o->ours ? KUBE_STATUS_SPARE : 0) && k->statuses < KUBE_STATUSES_MAX;
+}
+
 void kube_status_pump(struct kube *k)
 {
 	int64_t now = controller_now(k->c);
 	struct answers nodes = {};
+	struct kobjs due = {};
 	const void *key;
 	size_t it = 0, len;
 	void *v;
@@ -314,10 +334,14 @@ void kube_status_pump(struct kube *k)
 			continue;
 		}
 		k->status_all = true;
-		if (!o->status_sent && !o->sent && !o->write && !o->todo && o->status_ns <= now && k->status_room &&
-		    k->statuses < KUBE_STATUSES_MAX)
-			status_one(k, o, &nodes);
+		if (!o->status_sent && !o->sent && !o->write && !o->todo && o->status_ns <= now && vec_push(&due, o))
+			break; /* no memory: the others wait */
 	}
+	if (due.n > 1)
+		qsort(due.v, due.n, sizeof(*due.v), by_urgency);
+	for (size_t i = 0; i < due.n && status_room(k, due.v[i]); i++)
+		status_one(k, due.v[i], &nodes);
+	vec_done(&due);
 	vec_done(&nodes);
 }
 

@@ -202,7 +202,7 @@ int main(int argc, char **argv)
 		r = print_features(d.cfg.pin_root);
 	else if (what == 'u')
 		r = uninstall(&d.cfg);
-	else if (what == 'i')
+	else if (issue)
 		r = issue_cert(&d.cfg, issue, argv[argc - 1], out);
 	else
 		r = daemon_run(&d) < 0 ? 6 : 0;

@@ -245,8 +245,10 @@ static struct cJSON *local_uplink(void *arg)
 {
 	struct uplink_status s;
 	cJSON *o = cJSON_CreateObject(), *k;
+	int64_t since_ms;
 
 	uplink_status_get(((struct daemon *)arg)->uplink, &s);
+	since_ms = s.since_ns / 1000000;
 	cJSON_AddStringToObject(o, "state", s.state);
 	cJSON_AddStringToObject(o, "controller", s.controller);
 	cJSON_AddStringToObject(o, "address", s.address);
@@ -256,7 +258,7 @@ static struct cJSON *local_uplink(void *arg)
 	cJSON_AddBoolToObject(o, "fromDisk", s.from_disk);
 	cJSON_AddNumberToObject(o, "revision", (double)s.revision);
 	cJSON_AddNumberToObject(o, "generation", (double)s.generation);
-	cJSON_AddNumberToObject(o, "sinceUnixMs", (double)(s.since_ns / 1000000));
+	cJSON_AddNumberToObject(o, "sinceUnixMs", (double)since_ms);
 	cJSON_AddNumberToObject(o, "certificateUntilUnix", (double)s.cert_until_s);
 	cJSON_AddNumberToObject(o, "connects", (double)s.connects);
 	k = cJSON_AddObjectToObject(o, "spool");

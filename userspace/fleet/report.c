@@ -139,17 +139,6 @@ void fleet_report_told(struct member *m)
 		fl->sink->peer_addresses(fl->sink_arg, m->name, m->told.addrs, m->told.naddrs);
 }
 
-/* Of the host alone, or of nobody: no packet of another node has it. */
-static bool speaks_of_itself(const struct addr *a)
-{
-	static const uint8_t loopback[16] = { [15] = 1 };
-
-	if (addr_is_v4(a))
-		return a->b[12] && a->b[12] != 127 && a->b[12] < 224 && !(a->b[12] == 169 && a->b[13] == 254);
-	return !addr_is_zero(a) && a->b[0] != 0xff && !(a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80) &&
-	       memcmp(a->b, loopback, sizeof(loopback));
-}
-
 static int on_node_addresses(struct peer *p, const struct frame *fr)
 {
 	struct msg_node_addresses t = {};
@@ -160,7 +149,7 @@ static int on_node_addresses(struct peer *p, const struct frame *fr)
 	if (r)
 		return r;
 	for (size_t i = 0; i < t.naddrs; i++)
-		if (speaks_of_itself(&t.addrs[i]))
+		if (addr_is_global(&t.addrs[i]))
 			t.addrs[n++] = t.addrs[i];
 	t.naddrs = n;
 	msg_node_addresses_done(&m->told);

@@ -16,48 +16,24 @@
 
 /* ---- the state ------------------------------------------------------------------------------------ */
 
-/* The node knows its own addresses best: they are `host`, whatever the controller has heard of them. */
-static int with_own_addrs(struct uplink *u, struct policy_state *st, struct node_info **ret_nodes)
-{
-	struct node_info *v = calloc(st->nnodes + 1, sizeof(*v)), *me = NULL;
-
-	if (!v)
-		return -ENOMEM;
-	if (st->nnodes)
-		memcpy(v, st->nodes, st->nnodes * sizeof(*v));
-	for (size_t i = 0; i < st->nnodes && !me; i++)
-		if (!strcmp(v[i].name, u->name))
-			me = &v[i];
-	if (!me) {
-		me = &v[st->nnodes++];
-		me->name = u->name;
-	}
-	if (u->nnode_addrs) {
-		me->addrs = u->node_addrs;
-		me->naddrs = u->nnode_addrs;
-	}
-	st->nodes = v;
-	*ret_nodes = v;
-	return 0;
-}
-
 static void attachments_check(struct uplink *u, const struct policy_state *st);
 
 static int put_in_force(struct uplink *u, enum policy_flows flows, struct fail_list *f, struct node_receipt *ret)
 {
-	auto_free struct node_info *nodes = NULL;
+	auto_cleanup(own_nodes_done) struct own_nodes own = { };
 	struct policy_state view = { }, st;
 	int r = replica_view(u->replica, u->name, &view);
 
 	if (r)
 		return r;
 	st = view;
-	r = with_own_addrs(u, &st, &nodes);
+	r = node_view(u, &st, &own);
 	r = r ?: u->ops->prepare(u->node, &st, f, ret);
 	if (r >= 0)
 		r = u->ops->commit(u->node, flows, ret);
 	if (r >= 0) {
 		u->applied_generation = st.generation;
+		u->workloads = st.nworkloads;
 		attachments_check(u, &st);
 	}
 	replica_view_done(&view);
@@ -399,7 +375,7 @@ int apply_start(struct uplink *u, struct fail_list *f)
 				 "the saved state is not put in force: %s", receipt.note);
 		else
 			log_info("the saved state is in force; generation=%llu workloads=%zu",
-				 (unsigned long long)u->applied_generation, u->natt);
+				 (unsigned long long)u->applied_generation, u->workloads);
 	}
 	for (size_t i = 0; i < u->natt; i++)
 		(void)attach_one(u, &u->att[i], NULL); /* tried again by the tick */
@@ -408,15 +384,11 @@ int apply_start(struct uplink *u, struct fail_list *f)
 
 int apply_node_addrs(struct uplink *u, const struct addr *a, size_t n)
 {
-	struct addr *copy = reallocarray(NULL, n ? n : 1, sizeof(*a));
+	int r = node_addrs_take(u, a, n);
 
-	if (!copy)
-		return -ENOMEM;
-	if (n)
-		memcpy(copy, a, n * sizeof(*a));
-	free(u->node_addrs);
-	u->node_addrs = copy;
-	u->nnode_addrs = n;
+	if (r)
+		return r;
+	node_addrs_send(u, false);
 	if (u->applied) {
 		u->owed = POLICY_KEEP; /* the rules are the same */
 		u->again_at = uv_now(u->loop);

@@ -170,6 +170,7 @@ static int welcomed(struct uplink *u, const struct frame *fr)
 	*u->problem = 0;
 	uv_freeaddrinfo(u->found); /* asked for again when it is needed again */
 	u->found = u->next = NULL;
+	connect_resolve_drop(u);
 	connect_state(u, UP_CONNECTED);
 	log_info("connected; controller='%s' addr='%s' version=%u", u->controller, u->address, w.version);
 	report_welcome(u, other);
@@ -289,24 +290,38 @@ struct resolve {
 
 void connect_resolve_drop(struct uplink *u)
 {
-	if (!u->resolving)
-		return;
-	(void)uv_cancel((uv_req_t *)&u->resolving->rq); /* one that runs cannot be: its end is nobody's then */
-	u->resolving->u = NULL;
-	u->resolving = NULL;
+	for (size_t i = 0; i < LOOKUPS_MAX; i++) {
+		if (!u->lookups[i])
+			continue;
+		(void)uv_cancel((uv_req_t *)&u->lookups[i]->rq); /* one that runs cannot be: its end is nobody's then */
+		u->lookups[i]->u = NULL;
+		u->lookups[i] = NULL;
+	}
+	for (size_t i = 0; i < UPLINK_CONTROLLERS_MAX; i++) {
+		uv_freeaddrinfo(u->late[i]);
+		u->late[i] = NULL;
+	}
+}
+
+static void use_answer(struct uplink *u, size_t which, struct addrinfo *res)
+{
+	u->which = which;
+	u->found = u->next = res;
+	connect_soon(u, 0);
 }
 
 static void on_resolved(uv_getaddrinfo_t *rq, int status, struct addrinfo *res)
 {
 	struct resolve *x = rq->data;
 	struct uplink *u = x->u;
-	bool late = x->late, idle = u && u->state == UP_WAITING && !u->next;
+	bool late = x->late;
 	size_t which = x->which;
 
+	for (size_t i = 0; u && i < LOOKUPS_MAX; i++)
+		if (u->lookups[i] == x)
+			u->lookups[i] = NULL;
 	free(x);
-	if (u)
-		u->resolving = NULL;
-	if (!u || (late && !idle)) {
+	if (!u) {
 		uv_freeaddrinfo(res);
 		return;
 	}
@@ -316,27 +331,39 @@ static void on_resolved(uv_getaddrinfo_t *rq, int status, struct addrinfo *res)
 		uv_freeaddrinfo(res);
 		if (!late)
 			connect_failed(u);
-		return;
+	} else if (!late || (u->state == UP_WAITING && !u->next)) {
+		use_answer(u, which, res);
+	} else { /* for its next turn: asked again, it would be late again */
+		uv_freeaddrinfo(u->late[which]);
+		u->late[which] = res;
 	}
-	u->which = which;
-	u->found = u->next = res;
-	connect_soon(u, 0);
 }
 
 /* The addresses of a controller: at once when they are numbers. Positive: others come first. */
 static int resolve(struct uplink *u, const char *host, const char *port)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
-	struct resolve *x;
+	struct resolve *x, **slot = NULL;
 	int r;
 
 	if (!getaddrinfo(host, port, &hints, &u->found)) {
 		u->next = u->found;
 		return 0;
 	}
-	u->found = NULL;
-	if (u->resolving)
-		return 1; /* a name is still being asked for */
+	u->found = u->late[u->which];
+	u->late[u->which] = NULL;
+	if (u->found) {
+		u->next = u->found;
+		return 0;
+	}
+	for (size_t i = 0; i < LOOKUPS_MAX; i++) {
+		if (u->lookups[i] && u->lookups[i]->which == u->which)
+			return 1; /* still being asked for */
+		if (!u->lookups[i])
+			slot = &u->lookups[i];
+	}
+	if (!slot)
+		return 1;
 	x = calloc(1, sizeof(*x));
 	if (!x)
 		return -ENOMEM;
@@ -349,7 +376,7 @@ static int resolve(struct uplink *u, const char *host, const char *port)
 		free(x);
 		return r;
 	}
-	u->resolving = x;
+	*slot = x;
 	connect_state(u, UP_RESOLVING);
 	uv_timer_start(&u->retry, on_retry, RESOLVE_MS, 0);
 	return 0;
@@ -365,7 +392,9 @@ static void on_retry(uv_timer_t *t)
 	if (u->closing || u->conn || u->enrol)
 		return;
 	if (u->state == UP_RESOLVING) {
-		u->resolving->late = true;
+		for (size_t i = 0; i < LOOKUPS_MAX; i++)
+			if (u->lookups[i] && u->lookups[i]->which == u->which)
+				u->lookups[i]->late = true;
 		connect_problem(u, "cannot resolve controller %s: no answer yet", u->controllers[u->which]);
 		connect_failed(u);
 		return;

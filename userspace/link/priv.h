@@ -13,6 +13,7 @@
 
 #define TICK_MS 1000u
 #define RESOLVE_MS 2000u	/* a name server that takes longer: other addresses are tried meanwhile */
+#define LOOKUPS_MAX 2u		/* at once: they take threads that others wait for */
 #define GREET_MS 10000u		/* from the handshake to WELCOME */
 #define ACK_MS 60000u		/* a batch that nobody acknowledges */
 #define COUNTERS_TICKS 5
@@ -54,6 +55,7 @@ struct uplink {
 	size_t ncontrollers;
 	struct addr *node_addrs;
 	size_t nnode_addrs;
+	uint64_t told_hash;	/* of those that the controller was told last */
 	unsigned version_min, version_max;
 	uint64_t instance;
 
@@ -71,7 +73,8 @@ struct uplink {
 	enum up_state state;
 	int64_t since_ns;
 	struct wire_conn *conn;
-	struct resolve *resolving; /* NULL: no name is being asked for */
+	struct resolve *lookups[LOOKUPS_MAX]; /* names being asked for */
+	struct addrinfo *late[UPLINK_CONTROLLERS_MAX]; /* answers that came while another was tried */
 	struct addrinfo *found, *next;
 	struct sockaddr_storage peer; /* connected to, or tried last */
 	char peer_host[256];
@@ -94,6 +97,7 @@ struct uplink {
 	bool applied, from_disk;
 	enum policy_flows owed;	/* how a state that was refused meant to treat flows */
 	uint64_t applied_generation, again_at;
+	size_t workloads;	/* of the state in force */
 	uint32_t again_ms;
 	char refused[256];	/* why the node refused the last one; "" */
 	struct attachment *att;
@@ -153,6 +157,18 @@ int apply_ask(struct uplink *u, const struct msg_ask *ask, struct fail_list *f);
 int apply_load(struct uplink *u, struct fail_list *f);
 int apply_node_addrs(struct uplink *u, const struct addr *a, size_t n); /* with the next tick; 0, -ENOMEM */
 void apply_done(struct uplink *u);
+
+/* node.c */
+struct own_nodes { struct node_info *v; struct addr *addrs; };
+static inline void own_nodes_done(struct own_nodes *o)
+{
+	free(o->v);
+	free(o->addrs);
+}
+/* The nodes of a borrowed state with this one's addresses as they are found; good while ret is. 0, -ENOMEM. */
+int node_view(const struct uplink *u, struct policy_state *st, struct own_nodes *ret);
+int node_addrs_take(struct uplink *u, const struct addr *a, size_t n); /* 0, -ENOMEM */
+void node_addrs_send(struct uplink *u, bool always); /* if the controller is there and does not know them */
 
 /* report.c */
 extern const struct node_sink report_sink;

@@ -443,6 +443,7 @@ void report_welcome(struct uplink *u, bool other_controller)
 		*slash = 0;
 		(void)put_addresses(u, name, slash + 1, k->v, k->n); /* full: found again at the next scan */
 	}
+	node_addrs_send(u, true);
 	send_guards(u, true);
 	send_counters(u);
 	report_pump(u);
@@ -457,6 +458,7 @@ void report_tick(struct uplink *u)
 		wire_conn_close(u->conn, -ETIMEDOUT, "reports are not acknowledged");
 		return;
 	}
+	node_addrs_send(u, false);
 	send_guards(u, false);
 	if (u->ticks % COUNTERS_TICKS == 0)
 		send_counters(u);

@@ -77,14 +77,7 @@ static int copy_config(struct uplink *u, const struct uplink_config *cfg)
 		return -ENOMEM;
 	for (; u->ncontrollers < cfg->ncontrollers && !r; u->ncontrollers++)
 		r = copy_str(&u->controllers[u->ncontrollers], cfg->controllers[u->ncontrollers]);
-	if (r || !cfg->nnode_addrs)
-		return r;
-	u->node_addrs = reallocarray(NULL, cfg->nnode_addrs, sizeof(*u->node_addrs));
-	if (!u->node_addrs)
-		return -ENOMEM;
-	memcpy(u->node_addrs, cfg->node_addrs, cfg->nnode_addrs * sizeof(*u->node_addrs));
-	u->nnode_addrs = cfg->nnode_addrs;
-	return 0;
+	return r ?: node_addrs_take(u, cfg->node_addrs, cfg->nnode_addrs);
 }
 
 static void uplink_free(struct uplink *u)

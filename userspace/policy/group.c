@@ -166,8 +166,10 @@ void group_free(struct policy_set *set, struct group *g)
 		set->group_hint = g->slot;
 	if (g->number)
 		set->group_by_number[g->number] = NULL;
-	side_forget(set, &g->side[0]);
-	side_forget(set, &g->side[1]);
+	for (int i = 0; i < 2; i++) {
+		side_forget(set, &g->side[i]);
+		vec_done(&g->side[i].p); /* empty, but it may have had entries of identities that are gone */
+	}
 	for (size_t i = 0; i < set->groups.n; i++)
 		if (set->groups.v[i] && set->groups.v[i]->clone_of == g)
 			set->groups.v[i]->clone_of = NULL;

@@ -164,7 +164,7 @@ static int send_slice(struct wire_conn *c, size_t *ret)
 	if (r <= 0)
 		return r;
 	*ret = (size_t)r;
-	for (have = (size_t)r; have;) {
+	for (have = (size_t)r; have && c->queue_first < c->queue.n;) {
 		p = &c->queue.v[c->queue_first];
 		n = p->blob->len - p->off;
 		n = n < have ? n : have;
@@ -528,13 +528,13 @@ int wire_conn_accept(const struct wire_conn_config *cfg, uv_stream_t *listener, 
 	if (r)
 		return r;
 	r = uv_accept(listener, (uv_stream_t *)&c->tcp);
-	if (!r)
-		(void)uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &n); /* gone already: read tells */
-	addr_text((struct sockaddr *)&ss, c->addr, sizeof(c->addr));
-	if (r)
+	if (r) {
 		wire_conn_close(c, r, uv_strerror(r));
-	else
+	} else {
+		(void)uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &n); /* gone already: read tells */
+		addr_text((struct sockaddr *)&ss, c->addr, sizeof(c->addr));
 		start_reading(c);
+	}
 	*ret = c;
 	return 0;
 }

@@ -174,10 +174,11 @@ static int rep_cmp(const void *a, const void *b)
 /* The kind's list: those that stay, merged with new ones; both in the order of keys. */
 static int kind_merge(struct kind_list *l, struct kind_list *fresh)
 {
-	struct kind_list out = {};
+	struct kind_list out = { .cap = l->n + fresh->n + 1 };
 	size_t i = 0, j = 0;
 
-	if (vec_reserve(&out, l->n + fresh->n + 1))
+	out.v = reallocarray(NULL, out.cap, sizeof(*out.v));
+	if (!out.v)
 		return -ENOMEM;
 	if (fresh->n)
 		qsort(fresh->v, fresh->n, sizeof(*fresh->v), rep_cmp);

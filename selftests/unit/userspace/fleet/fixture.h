@@ -35,6 +35,8 @@ struct fixture {
 	uint64_t flows_seen;
 	int sink_err;
 	char last_note[200];
+	unsigned told;
+	char last_told[400];
 	struct fleet_enrol *enrol;
 	char enrol_node[64], enrol_token[64];
 };
@@ -81,6 +83,17 @@ static inline void on_addresses(void *arg, const char *ns, const char *name, con
 	((struct fixture *)arg)->addresses++;
 }
 
+static inline void on_peer_addresses(void *arg, const char *node, const struct addr *a, size_t n)
+{
+	struct fixture *x = arg;
+	char text[ADDR_STR_MAX];
+	size_t at = (size_t)snprintf(x->last_told, sizeof(x->last_told), "%s", node);
+
+	x->told++;
+	for (size_t i = 0; i < n && at < sizeof(x->last_told); i++)
+		at += (size_t)snprintf(x->last_told + at, sizeof(x->last_told) - at, " %s", addr_str(&a[i], text));
+}
+
 static inline void on_receipt(void *arg, const struct node_receipt *r)
 {
 	(void)r;
@@ -89,7 +102,7 @@ static inline void on_receipt(void *arg, const struct node_receipt *r)
 
 static const struct node_sink sink = {
 	.accesses = on_accesses, .epoch_done = on_epoch_done, .event = on_event, .note = on_note,
-	.addresses = on_addresses, .receipt = on_receipt,
+	.addresses = on_addresses, .receipt = on_receipt, .peer_addresses = on_peer_addresses,
 };
 
 static inline int local_prepare(void *node, const struct policy_state *next, struct fail_list *f, struct node_receipt *ret)

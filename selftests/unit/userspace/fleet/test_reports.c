@@ -105,6 +105,61 @@ static void addresses(void **state)
 	assert_true(x->addresses > 0 && x->addresses < x->w.st.nworkloads);
 }
 
+static void say(struct fake_agent *a, const char *const *list)
+{
+	struct addr v[16];
+	struct msg_node_addresses m = { .addrs = v };
+	struct buf b;
+
+	for (; list && list[m.naddrs]; m.naddrs++)
+		assert_int_equal(addr_parse(list[m.naddrs], &v[m.naddrs]), 0);
+	buf_init(&b, 1 << 16);
+	assert_int_equal(msg_put_node_addresses(&b, &m), 0);
+	assert_int_equal(fake_send(a, &b), 0);
+}
+#define SAY(a, ...) say(a, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* Of itself, under the name of its certificate; what no other host can meet is left out. */
+static void node_addresses(void **state)
+{
+	struct fixture *x = *state;
+	struct buf b;
+
+	fleet_up(x, (struct fleet_config){ .forget_s = 1 }, false);
+	assert_int_equal(push(x, POLICY_CUT), 0);
+	dial(x, 0);
+	dial(x, 1);
+	SPIN_UNTIL(x, totals(x).current == 2);
+	assert_int_equal(x->told, 0);
+	SAY(&x->a[0], "127.0.0.1", "10.244.1.0", "169.254.25.10", "fe80::1", "::1", "ff02::1", "224.0.0.1", "0.0.0.0", "fd00::1");
+	SPIN_UNTIL(x, x->told);
+	assert_string_equal(x->last_told, "node-0 10.244.1.0 fd00::1");
+	/* Once a second; the last one counts. Of another node meanwhile, too. */
+	for (int i = 0; i < 50; i++)
+		SAY(&x->a[0], i & 1 ? "10.244.1.7" : "10.244.1.8");
+	SAY(&x->a[1], "10.244.2.0");
+	SPIN_UNTIL(x, x->told == 2);
+	assert_string_equal(x->last_told, "node-1 10.244.2.0");
+	SPIN_UNTIL(x, x->told == 3);
+	assert_string_equal(x->last_told, "node-0 10.244.1.7");
+	/* Nobody takes them now: they are kept until somebody does. */
+	fleet_set_sink(x->fleet, NULL, NULL);
+	SAY(&x->a[1], "10.244.2.9");
+	spin_ms(x, 1500);
+	fleet_set_sink(x->fleet, &sink, x);
+	SPIN_UNTIL(x, x->told == 4);
+	assert_string_equal(x->last_told, "node-1 10.244.2.9");
+	/* Too many, or none: the connection ends, what was said stays. */
+	buf_init(&b, 1 << 16);
+	(void)frame_put(&b, FRAME_NODE_ADDRESSES, 0, "{}", 2);
+	assert_int_equal(fake_send(&x->a[0], &b), 0);
+	SPIN_UNTIL(x, x->a[0].closed);
+	assert_int_equal(x->told, 4);
+	/* With the node they are forgotten. */
+	SPIN_UNTIL(x, x->told == 5);
+	assert_string_equal(x->last_told, "node-0");
+}
+
 static int count_guard(void *arg, const struct node_guard *g)
 {
 	assert_string_equal(g->node, "node-0");
@@ -342,7 +397,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(reports), T(addresses), T(figures), T(attaches), T(local_member), T(enrols),
+		T(reports), T(addresses), T(node_addresses), T(figures), T(attaches), T(local_member), T(enrols),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -38,7 +38,7 @@ struct fake_node {
 	unsigned prepares, commits;
 	enum policy_flows flows;
 	uint64_t prepared, generation;
-	size_t workloads, own_addrs;
+	size_t workloads, own_addrs, own_told;
 	char node[64], attached[256], detached[256];
 	int attach_err;
 	unsigned attaches;
@@ -58,10 +58,12 @@ static inline int fake_prepare(void *node, const struct policy_state *st, struct
 	n->prepared = st->generation;
 	n->workloads = st->nworkloads;
 	snprintf(n->node, sizeof(n->node), "%s", st->node);
-	n->own_addrs = 0;
+	n->own_addrs = n->own_told = 0;
 	for (size_t i = 0; i < st->nnodes; i++)
-		if (!strcmp(st->nodes[i].name, st->node))
+		if (!strcmp(st->nodes[i].name, st->node)) {
 			n->own_addrs = st->nodes[i].naddrs;
+			n->own_told = st->nodes[i].ntold;
+		}
 	return 0;
 }
 
@@ -148,10 +150,12 @@ struct peer {
 	struct msg_hello hello;
 	struct msg_receipt receipt;
 	struct msg_answer answer;
-	unsigned hellos, receipts, batches, epochs, notes, addresses, guards, enrols, closes, answers;
+	unsigned hellos, receipts, batches, epochs, notes, addresses, guards, enrols, closes, answers, told;
+	size_t told_n;
 	uint64_t last_seq, accesses, flows_seen;
 	bool epoch_before_ack;		/* an epoch's end came while something older was not acknowledged */
 	uint64_t unacked;
+	char told_list[MSG_ADDRS_MAX * 40];
 	char note[512], token[256], why[256];
 	uv_timer_t alarm;
 	bool timed_out;
@@ -271,6 +275,7 @@ static inline int peer_frame(void *arg, struct wire_conn *c, const struct frame 
 {
 	struct peer *p = arg;
 	struct msg_epoch_done ed;
+	struct msg_node_addresses na;
 	struct msg_addresses ad;
 	struct msg_batch batch;
 	struct msg_note note;
@@ -312,6 +317,18 @@ static inline int peer_frame(void *arg, struct wire_conn *c, const struct frame 
 		p->addresses++;
 		peer_ack(p, ad.seq);
 		msg_addresses_done(&ad);
+		break;
+	case FRAME_NODE_ADDRESSES:
+		assert_int_equal(msg_get_node_addresses(fr, &na), 0);
+		p->told++;
+		p->told_list[0] = 0;
+		for (size_t i = 0, at = 0; i < na.naddrs; i++) {
+			char text[ADDR_STR_MAX];
+
+			at += (size_t)snprintf(p->told_list + at, sizeof(p->told_list) - at, " %s", addr_str(&na.addrs[i], text));
+		}
+		p->told_n = na.naddrs;
+		msg_node_addresses_done(&na);
 		break;
 	case FRAME_GUARDS:
 		p->guards++;
@@ -436,8 +453,8 @@ static inline void cert_files(struct peer *p, struct ca *ca, const char *node, c
 
 static inline struct wire_keys *server_keys(struct peer *p, bool nobody)
 {
-	static const char *const hosts[] = { "127.0.0.1", "localhost" };
-	struct cert_ask ask = { .name = { .role = WIRE_CONTROLLER }, .hosts = hosts, .nhosts = 2, .now_s = real_now_s(), .life_s = 3600 };
+	static const char *const hosts[] = { "127.0.0.1", "localhost", "here.example", "here.slow.example" };
+	struct cert_ask ask = { .name = { .role = WIRE_CONTROLLER }, .hosts = hosts, .nhosts = 4, .now_s = real_now_s(), .life_s = 3600 };
 	char *key = NULL, *req = NULL, *cert = NULL;
 	struct wire_keys_source s = { .cert_name = "c", .key_name = "k", .ca_name = "a", .allow_nobody = nobody };
 	struct wire_keys *k = NULL;
@@ -501,7 +518,7 @@ struct up_opts { const char *cert, *token, *node; unsigned vmin, vmax; uint64_t 
 
 static inline int up_open(struct peer *p, const struct up_opts *o, struct fail_list *f)
 {
-	static const struct addr own[] = { { .b = { 10, 0, 0, 1 } } };
+	static const struct addr own[] = { { .b = { [10] = 0xff, 0xff, 10, 0, 0, 1 } } };
 	char at[32], crt[32], key[32];
 	const char *const list[] = { at };
 	struct uplink_config c = {

@@ -2,6 +2,9 @@
 /* Reaching a controller: addresses, back-off, certificates, versions, enrolment. */
 #include "fixture.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
+
 static void addresses(void **state)
 {
 	static const struct { const char *text, *host, *port; } good[] = {
@@ -175,6 +178,71 @@ static void authority_replaced(void **state)
 	assert_int_equal(p->enrols, 2);
 }
 
+/* ---- names -------------------------------------------------------------------------------------------- */
+
+#define SLOW_MS 3000
+
+/* Stands before the library's: a name server that takes its time, and one that knows nothing. */
+__attribute__((visibility("default"))) int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+						       struct addrinfo **res)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (hints && !(hints->ai_flags & AI_NUMERICHOST) && node) {
+		if (strstr(node, "slow.example"))
+			usleep(SLOW_MS * 1000);
+		return strstr(node, "here.") ? real("127.0.0.1", service, hints, res) : EAI_AGAIN;
+	}
+	return real(node, service, hints, res);
+}
+
+static uint64_t connect_ms(struct peer *p, const char *const *hosts, size_t n)
+{
+	static const struct addr own;
+	char at[4][64];
+	const char *list[4];
+	struct uplink_config c = {
+		.node = "n1", .controllers = list, .ncontrollers = n, .state_dir = path_of(p, "agent"), .ca = path_of(p, "ca.crt"),
+		.cert = path_of(p, "n1.crt"), .key = path_of(p, "n1.key"), .node_addrs = &own, .nnode_addrs = 1,
+	};
+	uint64_t from;
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(at[i], sizeof(at[i]), strchr(hosts[i], ':') ? "%s" : "%s:%u", hosts[i], p->port);
+		list[i] = at[i];
+	}
+	assert_int_equal(uplink_new(&p->loop, &c, &fake_ops, &p->node, NULL, &p->up), 0);
+	p->node.sink = uplink_sink();
+	p->node.sink_arg = p->up;
+	p->up_closed = false;
+	uv_update_time(&p->loop);
+	from = uv_now(&p->loop);
+	assert_int_equal(uplink_start(p->up, NULL), 0);
+	UNTIL(p, is_connected(p));
+	from = uv_now(&p->loop) - from;
+	up_close(p);
+	return from;
+}
+#define CONNECT_MS(p, ...) connect_ms(p, (const char *const[]){ __VA_ARGS__ }, \
+				      sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+/* A name that nobody answers for in time costs its own wait, and others are tried in it. */
+static void slow_names(void **state)
+{
+	struct peer *p = *state;
+
+	assert_in_range(CONNECT_MS(p, "here.example"), 0, 1500);
+	assert_in_range(CONNECT_MS(p, "not.example", "here.example"), 0, 1500);
+	/* Its wait, not its answer's. */
+	assert_in_range(CONNECT_MS(p, "slow.example", "127.0.0.1"), 1500, SLOW_MS - 300);
+	assert_in_range(CONNECT_MS(p, "127.0.0.1", "slow.example"), 0, 1500);
+	/* Its answer comes while something else is tried, and is not lost. */
+	assert_in_range(CONNECT_MS(p, "here.slow.example"), 1500, 2 * SLOW_MS);
+	assert_in_range(CONNECT_MS(p, "x.slow.example", "here.slow.example", "127.0.0.1:1"), SLOW_MS, 3 * SLOW_MS);
+}
+
 static void bad_configuration(void **state)
 {
 	static const char *const one[] = { "10.0.0.1" }, *const bad[] = { "http://x" };
@@ -204,7 +272,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses), cmocka_unit_test(backoff), T(comes_back), T(foreign_certificate),
-		T(certificate_of_another), T(versions), T(enrolment), T(authority_replaced), T(bad_configuration),
+		T(certificate_of_another), T(versions), T(enrolment), T(authority_replaced), T(slow_names),
+		T(bad_configuration),
 	};
 
 	own_loopback();

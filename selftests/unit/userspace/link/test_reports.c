@@ -188,11 +188,69 @@ static void drained(void **state)
 	assert_int_equal(up_status(p).spool.rows, 0);
 }
 
+static void found(struct peer *p, const char *const *list)
+{
+	struct addr a[8];
+	size_t n = 0;
+
+	for (; list[n]; n++)
+		assert_int_equal(addr_parse(list[n], &a[n]), 0);
+	p->node.sink->node_addresses(p->node.sink_arg, a, n);
+}
+#define FOUND(p, ...) found(p, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void node_addresses(void **state)
+{
+	struct up_opts o = { };
+	struct peer *p = *state;
+	struct node_info known = { .name = strdup("n1"), .addrs = calloc(2, sizeof(struct addr)), .naddrs = 2,
+				   .told = calloc(1, sizeof(struct addr)), .ntold = 1 };
+	struct addr many[1000] = { };
+
+	assert_int_equal(addr_parse("10.0.0.1", &known.addrs[0]), 0);
+	assert_int_equal(addr_parse("192.0.2.1", &known.addrs[1]), 0);
+	assert_int_equal(addr_parse("10.244.1.0", &known.told[0]), 0);
+	p->st.nodes = calloc(1, sizeof(known));
+	p->st.nodes[p->st.nnodes++] = known;
+	peer_commit(p, POLICY_CUT);
+	assert_int_equal(up_open(p, &o, NULL), 0);
+	UNTIL(p, p->told == 1 && p->node.generation == 5);
+	assert_string_equal(p->told_list, " 10.0.0.1");
+	/* To itself it is both what it finds and what the cluster says of it. */
+	assert_int_equal(p->node.own_addrs, 2);
+	assert_int_equal(p->node.own_told, 0);
+	/* Others, without those that no other host can meet, whatever their order. */
+	FOUND(p, "10.244.1.1", "fe80::5", "10.0.0.1", "127.0.0.1", "10.244.1.0", "10.0.0.1");
+	UNTIL(p, p->told == 2);
+	assert_string_equal(p->told_list, " 10.0.0.1 10.244.1.0 10.244.1.1");
+	UNTIL(p, p->node.own_addrs == 7);
+	FOUND(p, "10.244.1.0", "10.244.1.1", "fe80::6", "fe80::7", "10.0.0.1");
+	run_ms(p, 1500);
+	assert_int_equal(p->told, 2);
+	/* Once more to whoever comes next. */
+	wire_conn_close(p->conn, -ECONNRESET, "gone");
+	UNTIL(p, p->told == 3);
+	assert_string_equal(p->told_list, " 10.0.0.1 10.244.1.0 10.244.1.1");
+	/* Found while nobody listens. */
+	peer_away(p);
+	UNTIL(p, !p->conn);
+	FOUND(p, "10.0.0.1", "10.244.9.0");
+	peer_listen(p);
+	UNTIL(p, p->told == 4);
+	assert_string_equal(p->told_list, " 10.0.0.1 10.244.9.0");
+	/* Bounded. */
+	for (unsigned i = 0; i < 1000; i++)
+		many[i] = (struct addr){ .b = { [10] = 0xff, 0xff, 10, 1, (uint8_t)(i >> 8), (uint8_t)i } };
+	p->node.sink->node_addresses(p->node.sink_arg, many, 1000);
+	UNTIL(p, p->told == 5);
+	assert_int_equal(p->told_n, MSG_ADDRS_MAX);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, peer_setup, peer_teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(taken_and_dropped), T(away), T(unacknowledged), T(newer_in_flight), T(full), T(notes_and_addresses),
+		T(taken_and_dropped), T(away), T(unacknowledged), T(newer_in_flight), T(full), T(notes_and_addresses), T(node_addresses),
 		T(drained),
 	};
 

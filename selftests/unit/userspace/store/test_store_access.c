@@ -594,7 +594,7 @@ static void random_drains(void **state)
 static void an_older_file_is_brought_up(void **state)
 {
 	static const char back[] = "ALTER TABLE access DROP COLUMN scan; ALTER TABLE access_scan DROP COLUMN folded_would;"
-		"ALTER TABLE access_scan DROP COLUMN folded_dropped; DROP TABLE hour; ALTER TABLE change DROP COLUMN flows; DROP TABLE shadow; DROP TABLE shadow_seen; DROP TABLE service; DROP TABLE kube;"
+		"ALTER TABLE access_scan DROP COLUMN folded_dropped; DROP TABLE hour; ALTER TABLE change DROP COLUMN flows; DROP TABLE shadow; DROP TABLE shadow_seen; DROP TABLE service; DROP TABLE kube; DROP TABLE node;"
 		"DELETE FROM migration WHERE version>1";
 	struct node_access *a = calloc(1000, sizeof(*a));
 	struct store *s = scratch_open(*state);

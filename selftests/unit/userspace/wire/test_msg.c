@@ -81,6 +81,7 @@ static void rounds(void **state)
 	struct msg_note note = { 2, (char *)"attached", (char *)"a/pod/b", (char *)"text \x01 with control" };
 	struct addr addrs[2];
 	struct msg_addresses addresses = { 3, (char *)"a", (char *)"b", addrs, 2 };
+	struct msg_node_addresses node_addresses = { addrs, 2 }, none = {};
 	struct msg_event event = { .ev = { .ktime = UINT64_MAX, .type = CW_EV_DROP, .ep = 1, .wl = 2, .src = 3, .dst = 4, .verdict = 5,
 		.sport = 6, .dport = 7, .proto = 17, .family = 6, .side = CW_INGRESS, .outcome = CW_OUT_DROP, .reason = CW_R_RULE,
 		.mode = CW_MODE_ENFORCE, .ethertype = 0x86dd, .len = 1500 }, .who = a_flow(), .verdict = verdict };
@@ -121,6 +122,8 @@ static void rounds(void **state)
 	ROUND(epoch_done, done, nothing);
 	ROUND(note, note, msg_note_done);
 	ROUND(addresses, addresses, msg_addresses_done);
+	ROUND(node_addresses, node_addresses, msg_node_addresses_done);
+	ROUND(node_addresses, none, msg_node_addresses_done);
 	ROUND(event, event, nothing);
 	ROUND(guards, guards, msg_guards_done);
 	ROUND(ask, ask, nothing);
@@ -163,7 +166,7 @@ static void fields(void **state)
 	buf_done(&b);
 }
 
-enum what { HELLO, WELCOME, REFUSE, ENROL, CERT, SYNC, COMMIT, RECEIPT, BATCH, EPOCH, NOTE, ADDRESSES, ACK, EVENT, GUARDS, COUNTERS, ASK, ANSWER };
+enum what { HELLO, WELCOME, REFUSE, ENROL, CERT, SYNC, COMMIT, RECEIPT, BATCH, EPOCH, NOTE, ADDRESSES, NODE_ADDRESSES, ACK, EVENT, GUARDS, COUNTERS, ASK, ANSWER };
 
 static int get(enum what w, const char *body)
 {
@@ -177,6 +180,7 @@ static int get(enum what w, const char *body)
 	struct msg_batch batch = {};
 	struct msg_note note = {};
 	struct msg_addresses addresses = {};
+	struct msg_node_addresses node_addresses = {};
 	struct msg_guards guards = {};
 	struct msg_answer answer = {};
 	struct cJSON *counters = NULL;
@@ -196,6 +200,7 @@ static int get(enum what w, const char *body)
 	case EPOCH: return msg_get_epoch_done(&f, &u.epoch);
 	case NOTE: r = msg_get_note(&f, &note); break;
 	case ADDRESSES: r = msg_get_addresses(&f, &addresses); break;
+	case NODE_ADDRESSES: r = msg_get_node_addresses(&f, &node_addresses); break;
 	case ACK: return msg_get_ack(&f, &u.seq);
 	case EVENT: return msg_get_event(&f, &u.event);
 	case GUARDS: r = msg_get_guards(&f, &guards); break;
@@ -208,6 +213,7 @@ static int get(enum what w, const char *body)
 	msg_batch_done(&batch);
 	msg_note_done(&note);
 	msg_addresses_done(&addresses);
+	msg_node_addresses_done(&node_addresses);
 	msg_guards_done(&guards);
 	msg_answer_done(&answer);
 	cJSON_Delete(counters);
@@ -252,6 +258,9 @@ static void bodies(void **state)
 		{ ADDRESSES, "{\"ns\":\"a\",\"name\":\"b\"}", 0 }, { ADDRESSES, "{\"ns\":\"a\"}", -EBADMSG },
 		{ ADDRESSES, "{\"ns\":\"a\",\"name\":\"b\",\"addrs\":[\"::ffff:1.2.3.4\"]}", -EBADMSG },
 		{ ADDRESSES, "{\"ns\":\"a\",\"name\":\"b\",\"addrs\":[5]}", -EBADMSG },
+		{ NODE_ADDRESSES, "{\"addrs\":[]}", 0 }, { NODE_ADDRESSES, "{\"addrs\":[\"10.0.0.1\",\"fd00::1\"],\"x\":1}", 0 },
+		{ NODE_ADDRESSES, "{}", -EBADMSG }, { NODE_ADDRESSES, "{\"addrs\":\"10.0.0.1\"}", -EBADMSG },
+		{ NODE_ADDRESSES, "{\"addrs\":[\"10.0.0.1/24\"]}", -EBADMSG }, { NODE_ADDRESSES, "{\"addrs\":[7]}", -EBADMSG },
 		{ ACK, "{}", 0 }, { ACK, "{\"seq\":1}", -EBADMSG },
 		{ EVENT, "{}", -EBADMSG }, { EVENT, "{\"type\":2}", 0 }, { EVENT, "{\"type\":5}", -EBADMSG },
 		{ EVENT, "{\"type\":2,\"side\":2}", -EBADMSG }, { EVENT, "{\"type\":2,\"mode\":4}", -EBADMSG },
