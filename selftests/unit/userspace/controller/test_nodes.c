@@ -41,12 +41,14 @@ static const char *node(const struct fixture *fx, const char *name)
 
 	for (size_t i = 0; i < fx->c->state.nnodes; i++) {
 		const struct node_info *n = &fx->c->state.nodes[i];
+		size_t at;
 
 		if (strcmp(n->name, name))
 			continue;
 		*out = 0;
 		put_list(out, sizeof(out), n->addrs, n->naddrs);
-		strcat(out, "|");
+		at = strlen(out);
+		snprintf(out + at, sizeof(out) - at, "|");
 		put_list(out, sizeof(out), n->told, n->ntold);
 		return out;
 	}
