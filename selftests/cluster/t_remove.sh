@@ -6,9 +6,11 @@ set -uo pipefail
 before=${TMPDIR:-/tmp}/cw-cluster.before
 pods_known && probe_build || exit 1
 
-without_agents() { # enforcement outlives the pods
+# Enforcement outlives the pods. They have 10 s to end, but a kubelet that has just seen them killed several times
+# takes its time to notice.
+without_agents() {
 	kc -n $SYS delete ds/cellwall-agent deploy/cellwall-controller --wait=true >/dev/null &&
-		kc -n $SYS wait --for=delete pod --all --timeout=30s
+		kc -n $SYS wait --for=delete pod --all --timeout=60s
 }
 still() { # what is pinned judges on
 	[ "$("$LAB/ctl.sh" node 1 find /sys/fs/bpf/cellwall -name 'prog_cw_main' | wc -l)" -gt 0 ]
