@@ -4,8 +4,8 @@
  *
  *  1. verdicts, rows, new tables, and the old classes' rows under new numbers: nobody looks there
  *  2. class entries: no-ops for every word a reader may hold
- *  3. addresses and prefixes split off an identity, names under new classes: no-ops under the words
- *     in force
+ *  3. addresses and prefixes split off an identity, workloads in copies of groups that they leave, names
+ *     under new classes: no-ops under the words in force
  *  4. the words: the only step that changes a verdict
  *  5. whoever is in a group that could not follow moves to another, and its readers go
  *  6. addresses that mean something else, owners, generations of those who may have judged them

@@ -136,6 +136,7 @@ struct store {
 #define STORE_DEPTH_MAX 8u
 
 /* Remembers SQLite's text and gives the errno for its code. */
+int db_errno(int code); /* of an SQLite result code */
 int db_error(struct store *s, int code);
 /* The statement, reset and unbound. NULL: see store_error, -EIO. */
 sqlite3_stmt *db_stmt(struct store *s, enum store_statement which);

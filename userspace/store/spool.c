@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "store/db.h"
 
 #define SPOOL_SCHEMA 1
 #define SPOOL_BUSY_MS 2000
@@ -34,33 +35,9 @@ struct spool {
 	bool open;			  /* a transaction is open */
 };
 
-static int errno_of(int code)
-{
-	switch (code & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_DONE:
-	case SQLITE_ROW:
-		return 0;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -EBUSY;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return -EBADMSG;
-	case SQLITE_READONLY:
-		return -EROFS;
-	default:
-		return -EIO;
-	}
-}
-
 static int exec(struct spool *s, const char *sql)
 {
-	return errno_of(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+	return db_errno(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
 
 static sqlite3_stmt *stmt(struct spool *s, enum spool_sql which)
@@ -80,7 +57,7 @@ static sqlite3_stmt *stmt(struct spool *s, enum spool_sql which)
 /* One step and done: 0, or the errno. */
 static int run(sqlite3_stmt *q)
 {
-	int r = q ? errno_of(sqlite3_step(q)) : -EIO;
+	int r = q ? db_errno(sqlite3_step(q)) : -EIO;
 
 	if (q)
 		(void)sqlite3_reset(q);
@@ -98,7 +75,7 @@ static int sum(sqlite3_stmt *q, uint64_t *ret_n, uint64_t *ret_bytes)
 	}
 	if (q)
 		(void)sqlite3_reset(q);
-	return r == SQLITE_ROW ? 0 : errno_of(r) ?: -EIO;
+	return r == SQLITE_ROW ? 0 : db_errno(r) ?: -EIO;
 }
 
 static void close_db(struct spool *s)
@@ -121,7 +98,7 @@ static int is_sound(struct spool *s)
 	if (r == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 0) ?: "", "ok"))
 		r = SQLITE_CORRUPT;
 	(void)sqlite3_finalize(q);
-	return errno_of(r);
+	return db_errno(r);
 }
 
 static int schema_is_ours(struct spool *s)
@@ -135,13 +112,13 @@ static int schema_is_ours(struct spool *s)
 		v = sqlite3_column_int(q, 0);
 	(void)sqlite3_finalize(q);
 	if (r != SQLITE_ROW)
-		return errno_of(r) ?: -EIO;
+		return db_errno(r) ?: -EIO;
 	return v == 0 || v == SPOOL_SCHEMA ? 0 : -EBADMSG;
 }
 
 static int open_db(struct spool *s, const char *path)
 {
-	int r = errno_of(sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+	int r = db_errno(sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 					 SQLITE_OPEN_NOFOLLOW, NULL));
 
 	if (r)
@@ -269,7 +246,7 @@ int spool_put(struct spool *s, unsigned kind, const void *key, size_t key_len, c
 		was = key_len + (uint64_t)sqlite3_column_int64(q, 0);
 	}
 	(void)sqlite3_reset(q);
-	r = errno_of(r);
+	r = db_errno(r);
 	if (r)
 		return r;
 	if (s->fig.bytes - was + need > s->fig.bytes_max) {
@@ -308,7 +285,7 @@ int spool_each(struct spool *s, int (*fn)(void *arg, const struct spool_row *r),
 		stop = fn(arg, &row);
 	}
 	(void)sqlite3_reset(q);
-	return stop ? stop : errno_of(r);
+	return stop ? stop : db_errno(r);
 }
 
 int spool_ack(struct spool *s, uint64_t seq)

@@ -21,9 +21,8 @@ static const char *const statements[SQL_COUNT] = { STORE_STATEMENTS(X) };
 
 /* ---- statements ------------------------------------------------------------------------- */
 
-int db_error(struct store *s, int code)
+int db_errno(int code)
 {
-	(void)snprintf(s->error, sizeof(s->error), "%s", s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
 	switch (code & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_DONE:
@@ -51,6 +50,12 @@ int db_error(struct store *s, int code)
 	default:
 		return -EIO;
 	}
+}
+
+int db_error(struct store *s, int code)
+{
+	(void)snprintf(s->error, sizeof(s->error), "%s", s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
+	return db_errno(code);
 }
 
 sqlite3_stmt *db_stmt(struct store *s, enum store_statement which)
