@@ -101,9 +101,9 @@ struct policy_sink {
 	int (*svc_del)(void *arg, const struct cw_svc_key *k);
 	/* Waits for readers; blocks. Called before the words only when this commit splits an address or
 	 * prefix off an identity, when a workload leaves a group that gets other rows by it, when patterns of
-	 * names change, or when addresses changed in a commit that no collection has followed yet; after the words only when a group ran out of class numbers since
-	 * the last collection, and its workloads moved to a new one. Otherwise never for a change of ports,
-	 * actions, modes or quarantines alone.
+	 * names change, or when addresses changed in a commit that no collection has followed yet; after the
+	 * words only when a group ran out of class numbers since the last collection, and its workloads moved
+	 * to a new one. Otherwise never for a change of ports, actions, modes or quarantines alone.
 	 * May be NULL: then a packet that read an address before and the word after may, once, be judged
 	 * by a mix, and an answer that was being read may leave a name without its class. */
 	int (*settle)(void *arg);
