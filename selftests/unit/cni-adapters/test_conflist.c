@@ -47,6 +47,8 @@ static void text_add(void **state)
 		{ "{\"name\":\"n\",\"plugins\":[", true, -EBADMSG, NULL }, { "", true, -EBADMSG, NULL },
 		{ "{\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}]}", false, -EINVAL, NULL }, { "{\"type\":\"ptp\"}", false, -EINVAL, NULL },
 		{ "{\"name\":\"n\",\"type\":\"cellwall-cni\"}", false, -EINVAL, NULL },
+		/* A list of such a name nobody would read. */
+		{ "{\"name\":\"\",\"type\":\"ptp\"}", false, -EINVAL, NULL }, { "{\"name\":7,\"type\":\"ptp\"}", false, -EINVAL, NULL },
 	};
 
 	(void)state;
